@@ -1,0 +1,1 @@
+"""Records: tidy rows, crash-safe storage, provenance. No torch."""
