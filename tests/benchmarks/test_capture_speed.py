@@ -1,0 +1,158 @@
+"""Grad-CAM of ResNet-50 against the least work that the job needs, and against peers. Run with ``--benchmark-only``.
+
+Each test times its contenders in turn, repetition by repetition, so that whatever else the machine does hits all
+alike, asserts that they computed the same, and stores medians and their ratios in the benchmark's ``extra_info``. The
+peers and the floor run as eager channels-last float32, as ours does.
+"""
+
+import statistics
+import time
+import warnings
+
+import pytest
+import torch
+from captum.attr import LayerGradCam
+from pytorch_grad_cam import GradCAM as PytorchGradCAM
+from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+from torch.nn.functional import interpolate
+from torchcam.methods import GradCAM as TorchCAM
+from torchvision.models import resnet50
+
+from xaibench.explainers.cams import GradCAM
+from xaibench.explainers.capture import capture
+
+BATCH, REPETITIONS = 4, 9
+STAGES = ("layer1.2", "layer2.3", "layer3.5", "layer4.2")
+BLOCKS = tuple(f"layer{stage}.{i}" for stage, depth in enumerate((3, 4, 6, 3), 1) for i in range(depth))
+
+
+@pytest.fixture(scope="module")
+def network():
+    torch.manual_seed(0)
+    return resnet50().eval().to(memory_format=torch.channels_last)
+
+
+@pytest.fixture(scope="module")
+def images():
+    values = torch.randn(BATCH, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+    return values.to(memory_format=torch.channels_last)
+
+
+@pytest.fixture(scope="module")
+def targets():
+    return torch.arange(BATCH)
+
+
+def interleaved(benchmark, baseline, contenders, *, repetitions=REPETITIONS):
+    """Time all in turn; hand the last contender's rounds to pytest-benchmark; return medians over the baseline's."""
+    seconds = {name: [] for name in contenders}
+    for function in contenders.values():  # warm-up of the very path
+        function()
+    for _ in range(repetitions):
+        for name, function in contenders.items():
+            start = time.perf_counter()
+            function()
+            seconds[name].append(time.perf_counter() - start)
+    medians = {name: statistics.median(values) for name, values in seconds.items()}
+    ratios = {name: medians[name] / medians[baseline] for name in medians}
+    benchmark.extra_info.update(milliseconds={k: 1e3 * v for k, v in medians.items()}, ratios=ratios)
+    benchmark.extra_info.update(threads=torch.get_num_threads(), torch=torch.__version__, batch=BATCH)
+    benchmark.pedantic(list(contenders.values())[-1], rounds=1)
+    return ratios
+
+
+def by_hand(network, images, targets, kept):
+    """Forward and backward of a ResNet, the backward ending at the first block of `kept`; no library."""
+    for parameter in network.parameters():
+        parameter.requires_grad_(False)
+    x = network.maxpool(network.relu(network.bn1(network.conv1(images))))
+    outputs = []
+    for stage in range(1, 5):
+        for i, block in enumerate(getattr(network, f"layer{stage}")):
+            x = block(x)
+            if f"layer{stage}.{i}" in kept:
+                outputs.append(x if outputs else x.requires_grad_())
+    logits = network.fc(network.avgpool(x).flatten(1))
+    return outputs, torch.autograd.grad(logits.gather(1, targets[:, None]).sum(), outputs)
+
+
+def with_maps(network, images, targets, layers):
+    outputs, gradients = by_hand(network, images, targets, layers)
+    maps = [(a * g.mean((2, 3), keepdim=True)).sum(1, keepdim=True) for a, g in zip(outputs, gradients, strict=True)]
+    return [interpolate(values, size=(224, 224), mode="bilinear")[:, 0].detach() for values in maps]
+
+
+@pytest.mark.benchmark(group="capture")
+@pytest.mark.parametrize("layers", [STAGES, BLOCKS], ids=["4 stages", "16 blocks"])
+def test_grad_cam_against_the_floor(benchmark, network, images, targets, layers):
+    cam = GradCAM(layers)
+    for layer, expected in zip(layers, with_maps(network, images, targets, layers), strict=True):
+        scale = expected.abs().max().item()
+        torch.testing.assert_close(cam(network, images, targets)[layer], expected, rtol=0, atol=1e-4 * scale)
+    ratios = interleaved(
+        benchmark,
+        "floor",
+        {
+            "floor": lambda: by_hand(network, images, targets, layers),
+            "capture": lambda: capture(network, images, layers, targets=targets),
+            "maps": lambda: cam(network, images, targets),
+        },
+    )
+    assert ratios["maps"] < 1.15  # 1.05 is asked for on a machine at rest
+
+
+@pytest.mark.benchmark(group="capture")
+def test_sixteen_blocks_against_one_at_the_same_depth(benchmark, network, images, targets):
+    one, all_of_them = GradCAM(("layer1.0",)), GradCAM(BLOCKS)
+    ratios = interleaved(
+        benchmark,
+        "one",
+        {"one": lambda: one(network, images, targets), "sixteen": lambda: all_of_them(network, images, targets)},
+    )
+    assert ratios["sixteen"] < 1.25
+
+
+@pytest.mark.benchmark(group="capture")
+def test_grad_cam_against_peers(benchmark, network, images, targets):
+    size = (224, 224)
+    modules = [network.get_submodule(layer) for layer in STAGES]
+
+    def captum():
+        maps = [LayerGradCam(network, module).attribute(images, target=targets) for module in modules]
+        return [interpolate(values, size=size, mode="bilinear")[:, 0] for values in maps]
+
+    def torchcam():
+        with TorchCAM(network, list(STAGES)) as extractor:
+            maps = extractor(targets.tolist(), network(images), normalized=False)
+            return [interpolate(values[:, None], size=size, mode="bilinear")[:, 0] for values in maps]
+
+    def pytorch_grad_cam():
+        # one call a layer: called with several, it returns their mean
+        maps = []
+        for module in modules:
+            with PytorchGradCAM(network, [module]) as cam:
+                maps.append(torch.from_numpy(cam(images, [ClassifierOutputTarget(int(target)) for target in targets])))
+        return maps
+
+    ours = GradCAM(STAGES)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # captum warns of the hooks that it sets
+        network.requires_grad_(True)
+        expected = list(ours(network, images, targets).values())
+        rectified = list(GradCAM(STAGES, rectify=True)(network, images, targets).values())
+        for mine, mine_rectified, signed, cut in zip(expected, rectified, captum(), torchcam(), strict=True):
+            scale = mine.abs().max().item()
+            torch.testing.assert_close(mine, signed.detach(), rtol=0, atol=1e-4 * scale)
+            torch.testing.assert_close(mine_rectified, cut, rtol=0, atol=1e-4 * scale)
+        ratios = interleaved(
+            benchmark,
+            "ours",
+            {
+                "captum": captum,
+                "torchcam": torchcam,
+                "pytorch_grad_cam": pytorch_grad_cam,
+                "ours": lambda: ours(network, images, targets),
+            },
+            repetitions=3,
+        )
+    assert min(ratios[name] for name in ("captum", "torchcam", "pytorch_grad_cam")) > 1
