@@ -1,0 +1,25 @@
+import subprocess
+import sys
+
+from xaibench.metrics.cards import CARDS
+from xaibench.metrics.catalogue import METRICS
+
+
+def test_every_metric_has_a_card_that_agrees_with_it():
+    for name, metric in METRICS.items():
+        assert CARDS[name].higher_is_better is metric.higher_is_better
+
+
+def test_cards_are_complete():
+    recorded = "randomization milliseconds ratio_to_inference peak_memory_mib confidence correct tied_fraction image"
+    assert set(CARDS) == set(METRICS) | set(recorded.split())
+    for name, card in CARDS.items():
+        assert card.name == name
+        for fact in ("title", "measures", "range", "cost", "traps", "source"):
+            assert getattr(card, fact), f"{name}: {fact}"
+            assert getattr(card, fact).strip() == getattr(card, fact)
+
+
+def test_cards_do_not_wait_for_torch():
+    code = "import sys, xaibench.metrics.cards; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

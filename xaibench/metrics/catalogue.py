@@ -1,0 +1,23 @@
+"""All metrics of attributions by name: the settings object of each, which is also the schema of its configuration."""
+
+from xaibench.metrics.best_iou import BestIoU
+from xaibench.metrics.deletion import Deletion
+from xaibench.metrics.energy import EnergyInMask
+from xaibench.metrics.insertion import Insertion
+from xaibench.metrics.masking import AverageDrop, IncreaseInConfidence
+from xaibench.metrics.pointing_game import PointingGame
+
+# drawn by perturbation.perturbation_curves, all of them in one queue
+CURVES: dict[str, type[Deletion] | type[Insertion]] = {"deletion": Deletion, "insertion": Insertion}
+# computed from masking.masked_scores
+MASKING: dict[str, type[AverageDrop] | type[IncreaseInConfidence]] = {
+    "average_drop": AverageDrop,
+    "increase_in_confidence": IncreaseInConfidence,
+}
+# called with attributions and object masks
+LOCALIZATION: dict[str, type[PointingGame] | type[EnergyInMask] | type[BestIoU]] = {
+    "pointing_game": PointingGame,
+    "energy_in_mask": EnergyInMask,
+    "best_iou": BestIoU,
+}
+METRICS: dict[str, type] = {**CURVES, **MASKING, **LOCALIZATION}

@@ -1,0 +1,271 @@
+"""Does an explanation change when the model forgets what it learned? The parameter randomization test [1]_.
+
+Unit by unit, parameters are replaced by random ones, and each explainer's map is compared with its map of the trained
+model. A map that stays similar does not depend on what was learned there. Step 0 is the trained model itself: its
+similarity is 1 by definition and belongs to no average.
+
+.. [1] J. Adebayo et al., "Sanity Checks for Saliency Maps", NeurIPS 2018.
+"""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
+from dataclasses import asdict, dataclass
+from typing import ClassVar, Literal, get_args
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from xaibench.explainers.borrowed import borrowed, unwrapped
+from xaibench.explainers.errors import NonFiniteOutput
+from xaibench.explainers.explainer import Explainer
+from xaibench.explainers.upsample import upsample
+from xaibench.metrics.batch_norm import BatchNorm
+from xaibench.metrics.randomization import Order, cascade
+from xaibench.metrics.reuse import Reuse, outputs_reused
+from xaibench.metrics.schemes import SCHEMES, Scheme, seed_of
+from xaibench.metrics.similarity import SIMILARITIES, why_undefined
+from xaibench.metrics.units import Granularity, Unit
+from xaibench.names import pick, unknown
+
+Maps = dict[tuple[str, str], Tensor]
+
+
+@dataclass(frozen=True)
+class ParameterRandomization:
+    """Settings of the test; the defaults are the paper's except for the scheme and the number of images.
+
+    Attributes
+    ----------
+    order : {"top_down", "bottom_up", "independent"}
+        See `cascade`.
+    granularity : {"block", "module", "stage"}
+        See `randomization_units`.
+    scheme : str
+        Name from `SCHEMES`; the paper's is ``truncated_normal``.
+    batch_norm : {"keep", "reset", "reestimate"}
+        What becomes of running statistics, see `randomized`.
+    seeds : sequence of int
+        Kept as a tuple; each draws all weights anew.
+    similarities : sequence of str
+        Kept as a tuple; names from `SIMILARITIES`.
+    target : {"fixed", "repredicted"}
+        Whether the trained model's class is explained throughout, or at each step the class predicted then (the
+        paper's code).
+    rectify : bool
+        Whether negative values of maps at a layer are cut off before upsampling, as in Grad-CAM. Maps without a layer
+        stay signed.
+    n_images : int
+        How many images of a run take part.
+    reuse : bool
+        Whether outputs before the shallowest randomized unit are kept instead of computed again; the numbers are the
+        same.
+    """
+
+    name: ClassVar[str] = "parameter_randomization"
+    higher_is_better: ClassVar[bool] = False
+
+    order: Order = "top_down"
+    granularity: Granularity = "block"
+    scheme: Scheme = "initialization"
+    batch_norm: BatchNorm = "keep"
+    seeds: Sequence[int] = (0, 1, 2)
+    similarities: Sequence[str] = ("spearman", "spearman_abs", "ssim")
+    target: Literal["fixed", "repredicted"] = "fixed"
+    rectify: bool = True
+    n_images: int = 8
+    reuse: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "seeds", tuple(self.seeds))
+        object.__setattr__(self, "similarities", tuple(self.similarities))
+        choices = {"order": Order, "granularity": Granularity, "batch_norm": BatchNorm}
+        for key, literal in choices.items():
+            if getattr(self, key) not in get_args(literal):
+                raise unknown(key, getattr(self, key), get_args(literal))
+        if self.target not in ("fixed", "repredicted"):
+            raise unknown("target of the randomization", self.target, ("fixed", "repredicted"))
+        pick("randomization scheme", self.scheme, SCHEMES)
+        for similarity in self.similarities:
+            pick("similarity", similarity, SIMILARITIES)
+        if not self.seeds or self.n_images < 1:
+            raise ValueError(f"give at least one seed and one image; got seeds={self.seeds}, n_images={self.n_images}")
+
+    def defining(self) -> dict[str, object]:
+        """Return the choices that define a value beside its seed and similarity, for the record."""
+        return {k: v for k, v in asdict(self).items() if k not in ("seeds", "n_images", "reuse", "similarities")}
+
+
+@dataclass(frozen=True, eq=False)
+class StepResult:
+    """What one step of one seed's cascade gave.
+
+    Attributes
+    ----------
+    step : int
+        0 is the trained model compared with itself: 1 where defined, to be kept out of averages.
+    module : str
+        Name of the unit randomized last; "" at step 0.
+    seed : int
+    targets : Tensor of int, shape (B,)
+        Classes explained at this step.
+    similarities : dict of (explainer, layer, similarity) to Tensor, shape (B,)
+        NaN where undefined.
+    reasons : dict of (explainer, layer, similarity) to list of str
+        Why, by image; "" where defined.
+    maps : dict of (explainer, layer) to Tensor, shape (B, h, w)
+        The step's maps at their own resolution, rectified as `settings` say.
+    unchanged : tuple of str
+        Parameters of the unit that the scheme left as they were.
+    seconds : float
+        Wall time of the step: drawing, explaining, comparing.
+    """
+
+    step: int
+    module: str
+    seed: int
+    targets: Tensor
+    similarities: dict[tuple[str, str, str], Tensor]
+    reasons: dict[tuple[str, str, str], list[str]]
+    maps: Maps
+    unchanged: tuple[str, ...]
+    seconds: float
+
+
+def randomization_similarities(
+    model: nn.Module,
+    images: Float[Tensor, "B C H W"],
+    targets: Int[Tensor, " B"],
+    explainers: Sequence[Explainer],
+    *,
+    units: Sequence[Unit],
+    settings: ParameterRandomization,
+    seed: int,
+) -> Iterator[StepResult]:
+    """Compare maps along one cascade with those of the trained model.
+
+    The model is bit for bit what it was when the iteration ends or is closed; while it goes on, the model is in the
+    state of the step last given.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Maps images to logits (B, classes); wrappers such as `nn.DataParallel` are taken off.
+    images : Tensor, shape (B, C, H, W)
+        One batch: all steps keep its activations at hand.
+    targets : Tensor of int, shape (B,)
+        Classes to explain; for ``target="repredicted"`` used by nobody.
+    explainers : sequence of Explainer
+        With distinct names. Those that draw random numbers get a generator of their own at each step.
+    units : sequence of Unit
+        From `randomization_units(model, images, granularity=settings.granularity)`.
+    settings : ParameterRandomization
+    seed : int
+        One of `settings.seeds`.
+
+    Yields
+    ------
+    StepResult
+        For the trained model, then for each unit.
+    """
+    network = unwrapped(model)
+    steps_to_come = cascade(
+        network,
+        units,
+        order=settings.order,
+        scheme=settings.scheme,
+        seed=seed,
+        batch_norm=settings.batch_norm,
+        images=images,
+    )
+    compare = _Comparison(explainers, (images.shape[2], images.shape[3]), settings.similarities)
+    trained: Maps = {}
+    with _reusing(network, settings) as reuse, closing(steps_to_come) as steps:
+        started = time.perf_counter()
+        for step in steps:
+            if reuse is not None:
+                names = [name for unit in step.randomized for name in (*unit.parameters, *unit.buffers)]
+                reuse.touch(names, forget=settings.order == "top_down")
+            if settings.target == "repredicted":
+                targets = _predicted(network, images)
+            maps = _explain(network, images, targets, explainers, settings, seed_of(seed, "maps", step.number), trained)
+            trained = trained or maps
+            values, reasons = compare(maps)
+            module, seconds = step.unit.name if step.unit else "", time.perf_counter() - started
+            yield StepResult(step.number, module, seed, targets, values, reasons, maps, step.unchanged, seconds)
+            started = time.perf_counter()
+
+
+def _reusing(network: nn.Module, settings: ParameterRandomization) -> AbstractContextManager[Reuse | None]:
+    # Bottom-up, everything comes after what is randomized; re-estimated statistics change layers that no unit tells of.
+    worth = settings.reuse and settings.order != "bottom_up" and settings.batch_norm != "reestimate"
+    return outputs_reused(network) if worth else nullcontext(None)
+
+
+def _predicted(network: nn.Module, images: Tensor) -> Tensor:
+    with borrowed(network), torch.no_grad():
+        return network(images).argmax(dim=1)
+
+
+def _explain(
+    network: nn.Module,
+    images: Tensor,
+    targets: Tensor,
+    explainers: Sequence[Explainer],
+    settings: ParameterRandomization,
+    seed: int,
+    trained: Mapping[tuple[str, str], Tensor],
+) -> Maps:
+    maps: Maps = {}
+    for explainer in explainers:
+        generator = torch.Generator().manual_seed(seed_of(seed, explainer.name))
+        expected = {layer: values for (name, layer), values in trained.items() if name == explainer.name}
+        for layer, values in _finite_maps(explainer, network, images, targets, generator, expected).items():
+            maps[explainer.name, layer] = values.relu() if settings.rectify and layer else values
+    return maps
+
+
+def _finite_maps(
+    explainer: Explainer,
+    network: nn.Module,
+    images: Tensor,
+    targets: Tensor,
+    generator: torch.Generator,
+    expected: Mapping[str, Tensor],
+) -> dict[str, Tensor]:
+    """Explain all images, with NaN for those at which the randomized network overflows."""
+    try:
+        return explainer.maps(network, images, targets, generator=generator)
+    except NonFiniteOutput as error:
+        if not expected:
+            raise  # the trained model itself
+        kept = [i for i in range(len(images)) if i not in error.indices]
+        maps = {layer: torch.full_like(values, torch.nan) for layer, values in expected.items()}
+        if kept:
+            for layer, values in explainer.maps(network, images[kept], targets[kept], generator=generator).items():
+                maps[layer][kept] = values
+        return maps
+
+
+class _Comparison:
+    """Compares maps with the first ones it was given, which it describes once."""
+
+    def __init__(self, explainers: Sequence[Explainer], size: tuple[int, int], similarities: Sequence[str]) -> None:
+        self._modes = {explainer.name: explainer.upsampling for explainer in explainers}
+        self._size, self._similarities = size, similarities
+        self._first: Maps = {}
+        self._described: dict[tuple[str, str, str], Tensor] = {}
+
+    def __call__(self, maps: Maps) -> tuple[dict[tuple[str, str, str], Tensor], dict[tuple[str, str, str], list[str]]]:
+        values, reasons = {}, {}
+        for (explainer, layer), small in maps.items():
+            attributions = upsample(small, self._size, mode=self._modes[explainer])
+            first = self._first.setdefault((explainer, layer), attributions)
+            for name in self._similarities:
+                key = (explainer, layer, name)
+                description = SIMILARITIES[name].describe(attributions)
+                described = self._described.setdefault(key, description)
+                values[key] = SIMILARITIES[name].compare(described, description)
+                reasons[key] = why_undefined(name, first, attributions)
+        return values, reasons
