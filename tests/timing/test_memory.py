@@ -1,0 +1,78 @@
+import time
+
+import pytest
+import torch
+
+from xaibench.timing.memory import CudaMeter, HighWaterMeter, SamplingMeter, meter_for
+
+METERS = [
+    pytest.param(
+        HighWaterMeter,
+        marks=pytest.mark.skipif(not HighWaterMeter.available(), reason="the system does not let the mark be set back"),
+    ),
+    SamplingMeter,
+]
+
+
+def hold(mebibytes: int, seconds: float = 0.05) -> torch.Tensor:
+    block = torch.ones(mebibytes * 2**20, dtype=torch.uint8)
+    time.sleep(seconds)
+    return block
+
+
+@pytest.mark.parametrize("kind", METERS)
+def test_a_planted_block_is_seen_and_counts_in_later_phases_while_it_is_held(kind):
+    with kind() as meter:
+        meter.reset()
+        assert meter.peak_mib() < 4
+        block = hold(64)
+        assert 62 < meter.peak_mib() < 70
+        assert 62 < meter.peak_mib() < 70  # still held
+        del block
+        meter.peak_mib()
+        assert meter.peak_mib() < 8  # given back, and no longer a peak
+
+
+@pytest.mark.parametrize("kind", METERS)
+def test_a_block_freed_before_the_phase_ends_is_still_its_peak(kind):
+    with kind() as meter:
+        meter.reset()
+        hold(64)
+        assert 62 < meter.peak_mib() < 70
+
+
+@pytest.mark.parametrize("kind", METERS)
+def test_pages_that_an_earlier_run_freed_do_not_hide_the_next_peak(kind):
+    with kind() as meter:
+        for _ in range(3):
+            meter.reset()
+            blocks = [hold(1, 0) for _ in range(32)]  # small enough for the C library to keep them when freed
+            time.sleep(0.02)
+            del blocks
+            assert 30 < meter.peak_mib() < 40
+
+
+def test_the_sampling_thread_ends_with_its_context():
+    meter = SamplingMeter()
+    with meter:
+        thread = meter._thread
+        assert thread is not None
+        assert thread.is_alive()
+    assert not thread.is_alive()
+
+
+def test_the_meter_says_how_it_measures():
+    meter = meter_for("cpu")
+    assert meter.method.startswith("resident set, ")
+    assert isinstance(meter, HighWaterMeter) == HighWaterMeter.available()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_cuda_memory_is_that_of_tensors():
+    with CudaMeter(torch.device("cuda")) as meter:
+        meter.reset()
+        block = torch.ones(64 * 2**20, dtype=torch.uint8, device="cuda")
+        assert meter.peak_mib() == 64
+        del block
+        meter.peak_mib()
+        assert meter.peak_mib() == 0
