@@ -1,0 +1,280 @@
+"""The command line: compose a configuration, make settings of it, run. The only module that knows Hydra."""
+
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from xaibench.names import UnknownName, unknown
+from xaibench.settings import RunSettings
+
+_HELP = """\
+xaibench: which layer and method explain this image classifier best, can the number be trusted, and what does it cost?
+
+  xaibench                                run the main experiment (embedded images and ResNet-50, about 2 minutes)
+  xaibench KEY=VALUE ...                  run it with other choices
+  xaibench -m KEY=VALUE,VALUE ...         run it once for each combination
+  xaibench experiments                    list the experiments
+  xaibench layers model=NAME              list a model's layers, for layers=[...]
+  xaibench metrics                        what each metric measures, its direction, cost and source
+  xaibench report FOLDER                  redraw tables, figures and page from a run's records
+
+choices (KEY=VALUE):
+{groups}
+  layers=[layer3.5,layer4.2]  module names, or a group: stages, blocks, last
+  target=predicted            predicted, label, runner_up, least_likely, or a class index
+  score=logit                 logit, probability, log_probability, margin
+  upsampling=bilinear         bilinear, nearest, bicubic
+  seed=0  device=auto  batch_size=64  shard_size=4  threads=null  out=FOLDER
+
+examples:
+  xaibench data=folder data.root=photos model=resnet50 model.weights=IMAGENET1K_V2 layers=stages
+  xaibench model=my_package.my_module:make_model layers=[features.7] data=folder data.root=photos
+  xaibench metric=[insertion,pointing_game] sanity=none timing=none data.n=100
+  xaibench experiment=train_shapes
+"""
+
+
+class UsageError(ValueError):
+    """What was typed cannot be run; the message says what to type instead."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        The words after the program's name; those of this process by default.
+
+    Returns
+    -------
+    int
+        Exit status: 0 done, 1 failed while working, 2 not understood.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    try:
+        return _dispatch(words)
+    except KeyboardInterrupt:
+        _complain("interrupted; finished shards are kept, the same command goes on from there")
+        return 130
+    except (ValueError, LookupError, ImportError, OSError, RuntimeError) as error:
+        if logging.getLogger().isEnabledFor(logging.DEBUG):
+            raise
+        _complain(str(error))
+        return 2 if isinstance(error, (UsageError, UnknownName)) else 1
+
+
+def _dispatch(words: list[str]) -> int:
+    commands: dict[str, Callable[[list[str]], int]] = {
+        "experiments": _list_experiments,
+        "layers": _list_layers,
+        "metrics": _list_metrics,
+        "report": _redraw,
+    }
+    if "--help" in words or "-h" in words or words == ["help"]:
+        return _say(_HELP.format(groups=_groups_text()))
+    if words == ["--version"]:
+        from importlib.metadata import version
+
+        return _say(version("xaibench"))
+    if words and "=" not in words[0] and not words[0].startswith(("-", "+", "~")):
+        if words[0] not in commands:
+            raise unknown("command", words[0], commands)
+        return commands[words[0]](words[1:])
+    if any(word.startswith("-") for word in words):
+        return _run_under_hydra(words)
+    return run(compose_settings(words))
+
+
+def run(settings: RunSettings) -> int:
+    """Do what the settings say."""
+    if settings.job == "train":
+        from xaibench.training.job import train_from_settings
+
+        train_from_settings(settings)
+    else:
+        from xaibench.experiment import run_experiment
+
+        run_experiment(settings)
+    return 0
+
+
+# ── configuration ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def conf_folder() -> Path:
+    """Where the configuration lies: inside an installed package, beside it in a checkout."""
+    package = Path(__file__).resolve().parent
+    for folder in (package / "conf", package.parent / "conf"):
+        if (folder / "config.yaml").is_file():
+            return folder
+    raise UsageError(f"no configuration beside {package}; reinstall xaibench")
+
+
+def compose_settings(overrides: Sequence[str]) -> RunSettings:
+    """Compose the configuration with overrides such as ``data.n=8``.
+
+    Raises
+    ------
+    UsageError, UnknownName
+        For a misspelt key or choice (with the nearest names), a value of the wrong type, or one that is missing.
+    """
+    from hydra import compose, initialize_config_dir
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    _register(overrides)
+    with initialize_config_dir(config_dir=str(conf_folder()), version_base=_VERSION_BASE):
+        try:
+            return _settings(compose("config", overrides=list(overrides)))
+        except (HydraException, OmegaConfBaseException) as error:
+            raise _diagnosed(overrides, error) from None
+
+
+_VERSION_BASE = "1.3"
+
+
+def _settings(config: Any) -> RunSettings:
+    from omegaconf import OmegaConf
+    from omegaconf.errors import MissingMandatoryValue
+
+    missing = sorted(OmegaConf.missing_keys(config))
+    if missing:
+        raise UsageError(f"{missing[0]} must be given: add {missing[0]}=VALUE")
+    try:
+        settings = OmegaConf.to_object(config)
+    except MissingMandatoryValue as error:  # pragma: no cover - missing_keys has found it
+        raise UsageError(str(error)) from None
+    assert isinstance(settings, RunSettings)
+    return settings
+
+
+def _run_under_hydra(words: list[str]) -> int:
+    """Let Hydra itself handle its flags: -m, --cfg, --info, …."""
+    import hydra
+
+    _register([word for word in words if "=" in word])
+    status = 0
+
+    @hydra.main(config_path=str(conf_folder()), config_name="config", version_base=_VERSION_BASE)
+    def job(config: Any) -> None:
+        nonlocal status
+        status = max(status, run(_settings(config)))
+
+    before, sys.argv = sys.argv, ["xaibench", *words]
+    try:
+        job()
+    finally:
+        sys.argv = before
+    return status
+
+
+def _register(overrides: Sequence[str]) -> None:
+    """Tell Hydra the schema, and the models that are named on the command line without having a file in conf/model."""
+    from hydra.core.config_store import ConfigStore
+
+    store = ConfigStore.instance()
+    store.store(name="run_schema", node=RunSettings)
+    for override in overrides:
+        key, _, value = override.partition("=")
+        if key == "model":
+            for name in value.split(","):
+                if name not in _choices("model"):
+                    store.store(group="model", name=name, node={"name": name, "weights": None, "num_classes": None})
+
+
+def _groups() -> list[str]:
+    return sorted(folder.name for folder in conf_folder().iterdir() if folder.is_dir())
+
+
+def _choices(group: str) -> list[str]:
+    return sorted(file.stem for file in (conf_folder() / group).glob("*.yaml"))
+
+
+def _diagnosed(overrides: Sequence[str], error: Exception) -> Exception:
+    """Say what is wrong with the overrides, with the nearest names."""
+    from omegaconf import OmegaConf
+
+    for override in overrides:
+        key, separator, value = override.lstrip("+~").partition("=")
+        if not separator:
+            return UsageError(f"{override!r} is not understood; choices are written KEY=VALUE, see xaibench --help")
+        if key in _groups() and key != "model":
+            for name in filter(None, (part.strip() for part in value.strip("[]").split(","))):
+                if name not in _choices(key):
+                    return unknown(key, name, _choices(key))
+    from hydra import compose
+
+    chosen = [override for override in overrides if override.partition("=")[0] in _groups()]
+    keys = _dotted_keys(OmegaConf.to_container(compose("config", overrides=chosen)))
+    for override in overrides:
+        key = override.partition("=")[0]
+        if not key.startswith(("+", "~", "hydra.")) and key not in keys and key not in _groups():
+            return unknown("key", key, keys)
+    return UsageError(" ".join(dict.fromkeys(line.strip() for line in f"{error}\n{error.__cause__ or ''}".splitlines() if line.strip())))
+
+
+def _dotted_keys(config: Any, prefix: str = "") -> list[str]:
+    if not isinstance(config, dict):
+        return []
+    own = [f"{prefix}{key}" for key in config]
+    return own + [name for key, value in config.items() for name in _dotted_keys(value, f"{prefix}{key}.")]
+
+
+# ── the commands beside a run ────────────────────────────────────────────────────────────────────────────────────
+
+
+def _list_experiments(words: list[str]) -> int:
+    if words:
+        raise UsageError("xaibench experiments takes no arguments; to run one: xaibench experiment=NAME")
+    lines = []
+    for name in _choices("experiment"):
+        text = (conf_folder() / "experiment" / f"{name}.yaml").read_text().splitlines()
+        question, command, *_ = [line.removeprefix("# ") for line in text if line.startswith("# ") and "@package" not in line]
+        lines.append(f"{name}\n    {question}\n    {command}")
+    return _say("\n".join(lines))
+
+
+def _list_layers(words: list[str]) -> int:
+    from xaibench.experiment import layers_table
+
+    return _say(layers_table(compose_settings(words)))
+
+
+def _list_metrics(words: list[str]) -> int:
+    from xaibench.metrics.cards import CARDS
+
+    if words:
+        raise UsageError("xaibench metrics takes no arguments")
+    return _say("\n\n".join(_card_text(card) for card in CARDS.values()))
+
+
+def _card_text(card: Any) -> str:
+    better = {True: "higher is better", False: "lower is better", None: "neither direction is better"}
+    lines = (card.measures, f"range: {card.range}; {better[card.higher_is_better]}", f"cost: {card.cost}")
+    return "\n    ".join([f"{card.name}  ({card.title})", *lines, f"traps: {card.traps}", f"source: {card.source}"])
+
+
+def _redraw(words: list[str]) -> int:
+    if len(words) != 1:
+        raise UsageError("xaibench report takes one folder: xaibench report results/layers-…")
+    from xaibench.report.redraw import write_report
+
+    page = write_report(Path(words[0]))
+    return _say(str(page))
+
+
+def _groups_text() -> str:
+    return "\n".join(f"  {group + '=':<12} {', '.join(_choices(group))}" for group in _groups())
+
+
+def _say(text: str) -> int:
+    sys.stdout.write(text.rstrip("\n") + "\n")
+    return 0
+
+
+def _complain(text: str) -> None:
+    sys.stderr.write(f"xaibench: {text}\n")

@@ -1,0 +1,1 @@
+"""Runs shards, one after the other."""

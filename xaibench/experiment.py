@@ -1,0 +1,147 @@
+"""The whole story of an experiment: load, explain, score, store, report."""
+
+import sys
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from xaibench.execution.serial import Shard, run_shards
+from xaibench.explainers.cams import CAM
+from xaibench.metrics.catalogue import CURVES, MASKING
+from xaibench.metrics.inference import largest_deviation
+from xaibench.models.layers import layer_names
+from xaibench.records.provenance import provenance
+from xaibench.records.run_folder import RunFolder, fingerprint, values_digest
+from xaibench.report.redraw import write_report
+from xaibench.report.tables import make_tables
+from xaibench.report.terminal import print_report
+from xaibench.settings import BESIDE_THE_VALUES, RunSettings
+from xaibench.shards.sanity import check_sanity
+from xaibench.shards.scores import score_images
+from xaibench.shards.timing import time_path
+from xaibench.timing.conditions import device_name
+from xaibench.workbench import Workbench, load_classifier, set_up
+
+
+def run_experiment(settings: RunSettings, *, progress: bool = True) -> Path:
+    """Run an experiment, or go on with it, and write its report.
+
+    Parameters
+    ----------
+    settings : RunSettings
+        What to do. Everything in it is checked before work starts.
+    progress : bool
+        Show a progress bar and, at the end, the answer.
+
+    Returns
+    -------
+    Path
+        The run's folder.
+
+    Raises
+    ------
+    ValueError
+        If a setting does not fit; nothing has been written then.
+    RunFolderError
+        If the folder belongs to another run or cannot be written.
+    """
+    bench = set_up(settings)
+    identity = _identity(bench)
+    folder = RunFolder.create(
+        _path(settings, identity),
+        identity,
+        provenance(device=device_name(bench.device), threads=torch.get_num_threads()),
+    )
+    run_shards(plan(bench), folder, progress=progress)
+    records = folder.records()
+    if not (records[records["metric"] == "image"]["status"] == "ok").any():
+        reasons = "; ".join(sorted(set(records["reason"]) - {""})[:3])
+        raise ValueError(f"none of the {len(bench.dataset)} images could be used: {reasons}")
+    folder.update(
+        finished=True, values_digest=values_digest(records), question=settings.question, fast_inference=_deviation(bench)
+    )
+    page = write_report(folder.path)
+    if progress:
+        tables = make_tables(records, layers=bench.layers)
+        print_report(tables, folder=folder.path, page=page, stream=sys.stdout)
+    return folder.path
+
+
+def plan(bench: Workbench) -> list[Shard]:
+    """Cut the work into shards; the settings alone decide them, so a resumed run has the same."""
+    n, size = len(bench.dataset), bench.settings.shard_size
+    parts = [range(begin, min(begin + size, n)) for begin in range(0, n, size)]
+    per_image = _passes_per_image(bench)
+    shards = [
+        Shard(f"scores-{number:04d}", partial(score_images, bench, part), per_image * len(part))
+        for number, part in enumerate(parts)
+    ]
+    cams = sum(isinstance(explainer, CAM) for explainer in bench.explainers.values())
+    if bench.sanity is not None:
+        few = range(min(bench.sanity.n_images, n))
+        cost = 60.0 * len(few) * max(cams, 1)
+        shards += [
+            Shard(f"sanity-{number:04d}", partial(check_sanity, bench, bench.sanity, seed, few), cost)
+            for number, seed in enumerate(bench.sanity.seeds)
+        ]
+    if bench.timing is not None:
+        few = range(min(bench.timing.n_images, n))
+        shards.append(Shard("timing-0000", partial(time_path, bench, bench.timing, few), 1500.0))
+    return shards
+
+
+def _passes_per_image(bench: Workbench) -> float:
+    """About how many forward passes an image's scores take."""
+    arms = sum(len(explainer.layers) for explainer in bench.explainers.values())
+    height, width = bench.classifier.preprocessing.image_size or (224, 224)
+    curves = [metric for metric in bench.metrics.values() if isinstance(metric, tuple(CURVES.values()))]
+    points = sum(len(metric.curve().counts(height * width)) for metric in curves)
+    masked = any(isinstance(metric, tuple(MASKING.values())) for metric in bench.metrics.values())
+    return 5.0 + arms * (points + masked)
+
+
+def _identity(bench: Workbench) -> dict[str, Any]:
+    """Return everything that decides the values."""
+    settings = {key: value for key, value in asdict(bench.settings).items() if key not in BESIDE_THE_VALUES}
+    classifier = bench.classifier
+    return {
+        "settings": settings,
+        "layers": list(bench.layers),
+        "categories": list(classifier.categories),
+        "model": {"name": classifier.name, "weights": classifier.weights, "digest": classifier.digest},
+        "data": {"n": len(bench.dataset), "digest": bench.dataset.digest()},
+        "device": bench.device.type,
+    }
+
+
+def _path(settings: RunSettings, identity: dict[str, Any]) -> Path:
+    if settings.out is not None:
+        return Path(settings.out)
+    return Path("results") / f"{settings.experiment_name}-{fingerprint(identity)[:8]}"
+
+
+def _deviation(bench: Workbench) -> dict[str, Any]:
+    """Measure what the folded copy changes, on a few images."""
+    if bench.fast is bench.classifier.network:
+        return {"used": False}
+    from xaibench.shards.images import read_batches
+
+    batches, _ = read_batches(bench, range(min(8, len(bench.dataset))))
+    found = [largest_deviation(bench.classifier.network, bench.fast, batch.images) for batch in batches]
+    return {"used": True, "largest_probability_deviation": max(found, default=None)}
+
+
+def layers_table(settings: RunSettings) -> str:
+    """List a model's layers in the order of execution: name, class, output, stride, calls."""
+    classifier = load_classifier(settings)
+    size = classifier.preprocessing.image_size
+    rows = [("layer", "class", "output", "stride", "calls")]
+    for info in layer_names(classifier.network, *([size] if size else [])):
+        shape = " × ".join(map(str, info.shape)) if info.shape else "–"
+        stride = f"{info.stride:g}" if info.stride else "–"
+        rows.append((info.name, info.kind, shape, stride, str(info.calls)))
+    widths = [max(len(row[column]) for row in rows) for column in range(5)]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)

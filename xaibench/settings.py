@@ -1,0 +1,79 @@
+"""What a run can be told: the schema of ``conf/``, as plain dataclasses. Importing this costs nothing."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class RunSettings:
+    """Everything that decides a run; each field is a key of ``conf/config.yaml``.
+
+    The groups (data, model, …) stay mappings of ``name`` and keyword arguments: the class that the name stands for checks
+    them when it is made, before any work starts.
+
+    Attributes
+    ----------
+    experiment_name : str
+        Begins the name of the run's folder.
+    question : str
+        What the experiment asks; shown on its page.
+    job : str
+        ``evaluate`` scores explanations, ``train`` makes the embedded model.
+    data, model : dict
+        ``name`` and arguments of the images and of the classifier.
+    explainer, metric : dict of dict
+        By a name of one's own: ``name`` and arguments.
+    sanity, timing, training : dict
+        Settings of the parameter randomization, of the timed path, of the recipe; empty leaves them out.
+    layers : list of str or str
+        Module names or groups (``stages``, ``blocks``, ``last``).
+    target : str or int
+        ``predicted``, ``label``, ``runner_up``, ``least_likely`` or a class index.
+    score : str
+        What is differentiated: ``logit``, ``probability``, ``log_probability`` or ``margin``.
+    upsampling : str
+        How a layer's map meets the image: ``bilinear``, ``nearest`` or ``bicubic``.
+    curve_steps : int
+        Steps of every curve whose metric does not say otherwise.
+    seed : int
+        Of everything that is drawn, other than the data.
+    batch_size : int
+        Images in one pass through the network.
+    shard_size : int
+        Images whose results are stored together; what a killed run loses at most.
+    device : str
+        ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+    threads : int or None
+        Threads on the CPU; None leaves it to torch.
+    fast_inference : bool
+        Fold batch norm into the convolutions for the curves; what that changes is measured and recorded.
+    out : str or None
+        The run's folder; None makes one below ``results/``, named after the experiment and its settings.
+    """
+
+    experiment_name: str = "layers"
+    question: str = ""
+    job: str = "evaluate"
+    data: dict[str, Any] = field(default_factory=dict)
+    model: dict[str, Any] = field(default_factory=dict)
+    explainer: dict[str, Any] = field(default_factory=dict)
+    metric: dict[str, Any] = field(default_factory=dict)
+    sanity: dict[str, Any] = field(default_factory=dict)
+    timing: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+    layers: Any = "stages"
+    target: Any = "predicted"
+    score: str = "logit"
+    upsampling: str = "bilinear"
+    curve_steps: int = 16
+    seed: int = 0
+    batch_size: int = 64
+    shard_size: int = 4
+    device: str = "auto"
+    threads: int | None = None
+    fast_inference: bool = True
+    out: str | None = None
+
+
+# What does not decide the values of a run
+BESIDE_THE_VALUES = ("out", "question")

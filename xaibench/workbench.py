@@ -1,0 +1,201 @@
+"""Everything an experiment works with, made from settings and checked before any work starts."""
+
+import logging
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
+
+import torch
+from torch import nn
+
+from xaibench.data.catalogue import DATA
+from xaibench.data.samples import Dataset
+from xaibench.explainers.catalogue import EXPLAINERS
+from xaibench.explainers.explainer import Explainer
+from xaibench.explainers.targets import TARGET_RULES
+from xaibench.metrics.catalogue import METRICS
+from xaibench.metrics.inference import fast_copy
+from xaibench.metrics.ordering import Order
+from xaibench.metrics.parameter_randomization import ParameterRandomization
+from xaibench.models.checks import check_classifier
+from xaibench.models.classifier import Classifier
+from xaibench.models.layers import resolve_layers
+from xaibench.models.zoo import load_model
+from xaibench.names import pick, unknown
+from xaibench.settings import RunSettings
+from xaibench.timing.explanation_path import ExplanationPath
+
+_log = logging.getLogger(__name__)
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True, eq=False)
+class Workbench:
+    """What the shards of a run use.
+
+    Attributes
+    ----------
+    settings : RunSettings
+        As given.
+    classifier : Classifier
+        On the run's device.
+    fast : nn.Module
+        The network that draws the curves: a copy with folded batch norm, or the network itself.
+    dataset : Dataset
+    layers : tuple of str
+        Dotted names, in the order asked for.
+    explainers : dict of Explainer
+        By the name under which they are recorded.
+    metrics : dict
+        Settings objects of `METRICS`, likewise.
+    sanity : ParameterRandomization or None
+    timing : ExplanationPath or None
+    labels_fit : bool
+        Whether the data's labels are the model's classes.
+    """
+
+    settings: RunSettings
+    classifier: Classifier
+    fast: nn.Module
+    dataset: Dataset
+    layers: tuple[str, ...]
+    explainers: Mapping[str, Explainer]
+    metrics: Mapping[str, Any]
+    sanity: ParameterRandomization | None
+    timing: ExplanationPath | None
+    labels_fit: bool
+
+    @property
+    def device(self) -> torch.device:
+        """Where the work is done."""
+        return self.classifier.device
+
+
+def set_up(settings: RunSettings) -> Workbench:
+    """Load and check everything that the settings name.
+
+    Raises
+    ------
+    ValueError
+        For the first setting that does not fit, naming it, what came, what was expected, and near names.
+    """
+    device = _device(settings.device)
+    if settings.threads is not None:
+        torch.set_num_threads(settings.threads)
+    for name in ("batch_size", "shard_size"):
+        if getattr(settings, name) < 1:
+            raise ValueError(f"{name} must be at least 1; got {getattr(settings, name)}")
+    # settings that need no model are checked first: they cost nothing
+    metrics = {key: _metric(key, leaf) for key, leaf in settings.metric.items()}
+    sanity = _optional(ParameterRandomization, "sanity", settings.sanity)
+    timing = _optional(ExplanationPath, "timing", settings.timing)
+    data_kind = _picked("data", settings.data, DATA)
+
+    classifier = load_classifier(settings, device)
+    layers = tuple(_resolved(classifier, settings.layers))
+    explainers = {key: _explainer(classifier, key, leaf) for key, leaf in settings.explainer.items()}
+    if not explainers:
+        raise ValueError("no explainer is chosen; for example explainer=[grad_cam,sobel]")
+    classes = check_classifier(classifier)
+    dataset = _dataset(data_kind, settings.data, classifier)
+    labels_fit = _labels_fit(dataset, classifier, classes)
+    _check_target(settings.target, classes, labels_fit)
+    fast = fast_copy(classifier.network) if settings.fast_inference else classifier.network
+    return Workbench(settings, classifier, fast, dataset, layers, explainers, metrics, sanity, timing, labels_fit)
+
+
+def load_classifier(settings: RunSettings, device: torch.device | None = None) -> Classifier:
+    """Load the model that the settings name."""
+    arguments = {key: value for key, value in settings.model.items() if key != "name" and value is not None}
+    name = settings.model["name"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        return made(load_model, f"model={name}", {"name": name, **arguments, "device": device or "cpu"})
+
+
+def made(kind: Callable[..., Made], where: str, arguments: Mapping[str, Any]) -> Made:
+    """Call `kind` with settings from `where`; a wrong argument's name or type is told with that place."""
+    try:
+        return kind(**arguments)
+    except TypeError as error:
+        raise ValueError(f"{where} does not take these settings: {error}") from error
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ValueError(f"device must be auto, cpu, cuda or cuda:N; got {name!r}") from None
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device={name} was asked for, but there is no CUDA device here; use device=auto or device=cpu")
+    return device
+
+
+def _picked(group: str, leaf: Mapping[str, Any], table: Mapping[str, Any]) -> Any:
+    if "name" not in leaf:
+        raise ValueError(f"{group} has no name; available: {', '.join(table)}")
+    return pick(group, leaf["name"], table)
+
+
+def _arguments(leaf: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in leaf.items() if key != "name"}
+
+
+def _optional(kind: Callable[..., Made], group: str, leaf: Mapping[str, Any]) -> Made | None:
+    return made(kind, group, _arguments(leaf)) if leaf else None
+
+
+def _metric(key: str, leaf: Mapping[str, Any]) -> Any:
+    kind = _picked("metric", leaf, METRICS)
+    arguments = _arguments(leaf)
+    if isinstance(arguments.get("order"), Mapping):
+        arguments["order"] = made(Order, f"metric.{key}.order", arguments["order"])
+    return made(kind, f"metric.{key}", arguments)
+
+
+def _explainer(classifier: Classifier, key: str, leaf: Mapping[str, Any]) -> Explainer:
+    kind = _picked("explainer", leaf, EXPLAINERS)
+    arguments = _arguments(leaf)
+    if "layers" in arguments:
+        arguments["layers"] = tuple(_resolved(classifier, arguments["layers"]))
+    return made(kind, f"explainer.{key}", arguments)
+
+
+def _resolved(classifier: Classifier, layers: Any) -> list[str]:
+    names = [layers] if isinstance(layers, str) else list(layers)
+    if not names:
+        raise ValueError("layers is empty; name some, such as layers=[layer4.2], or a group: layers=stages")
+    size = classifier.preprocessing.image_size
+    return resolve_layers(classifier.network, names, *([size] if size else []))
+
+
+def _dataset(kind: Any, leaf: Mapping[str, Any], classifier: Classifier) -> Dataset:
+    arguments = _arguments(leaf)
+    takes_categories = "categories" in {field.name for field in fields(kind)}
+    if takes_categories and arguments.get("categories") is None and classifier.categories:
+        arguments["categories"] = classifier.categories
+    dataset = made(kind, f"data={leaf['name']}", arguments)
+    if len(dataset) == 0:
+        raise ValueError(f"data={leaf['name']} holds no image")
+    return dataset
+
+
+def _labels_fit(dataset: Dataset, classifier: Classifier, classes: int) -> bool:
+    """Whether the data's labels are this model's classes: the same names, or as many where names are unknown."""
+    if not dataset.categories:
+        return True
+    if classifier.categories:
+        return tuple(dataset.categories) == tuple(classifier.categories)
+    return len(dataset.categories) <= classes
+
+
+def _check_target(target: Any, classes: int, labels_fit: bool) -> None:
+    if isinstance(target, str) and target not in TARGET_RULES:
+        raise unknown("target", target, [*TARGET_RULES, f"a class index from 0 to {classes - 1}"])
+    if isinstance(target, int) and not 0 <= target < classes:
+        raise ValueError(f"target={target} is out of range: the model has classes 0 to {classes - 1}")
+    if target == "label" and not labels_fit:
+        raise ValueError("target=label, but the data's categories are not the model's; use target=predicted")
