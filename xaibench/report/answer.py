@@ -1,0 +1,230 @@
+"""The answer in words, generated from the tables and no stronger than their tests."""
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from xaibench.report.labels import arm_label, is_reference
+from xaibench.report.tables import Tables, make_tables
+from xaibench.report.verdicts import (
+    Verdict,
+    best_sentence,
+    reference_clause,
+    reference_relations,
+    settling,
+    settling_sentence,
+    verdict,
+)
+from xaibench.report.wording import capital, counted, fixed, listed, lowered, number, p_at_most
+
+FIRST = ("insertion", "deletion")
+"""Metrics of the headline, where the run has them; faithfulness to the model comes before agreement with the object."""
+
+_SIMILARITIES = {
+    "spearman": "Spearman correlation",
+    "spearman_abs": "Spearman correlation of absolute maps",
+    "ssim": "SSIM",
+}
+_PATH = ("forward_with_hooks", "backward_to_layer", "reduce", "upsample")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the run says.
+
+    Attributes
+    ----------
+    headline : str
+        The answer in at most two sentences.
+    sentences : list of str
+        What comes after: the other metrics, references, sanity check, cost, and what was left out.
+    facts : dict
+        The numbers behind the sentences; plain values, fit for JSON. Undefined is None.
+    """
+
+    headline: str
+    sentences: list[str]
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def answer(records: pd.DataFrame | Tables, *, first: Sequence[str] = FIRST, alpha: float = 0.05) -> Answer:
+    """Say what the tables show.
+
+    Parameters
+    ----------
+    records : DataFrame or Tables
+        Records, or what `make_tables` made of them.
+    first : sequence of str
+        Metrics that the headline is about; the first two others where the run has none of them.
+    alpha : float
+        Family-wise level at which a difference counts as settled.
+    """
+    tables = records if isinstance(records, Tables) else make_tables(records)
+    verdicts = [verdict(scores, alpha=alpha) for scores in tables.scores if scores.higher_is_better is not None]
+    rank = {metric: place for place, metric in enumerate(first)}
+    verdicts.sort(key=lambda one: rank.get(one.scores.metric, len(rank)))
+    leading = [one for one in verdicts if one.scores.metric in rank][:2] or verdicts[:2]
+    rest = verdicts[len(leading) :]
+    headline = " ".join(best_sentence(one) for one in leading) or "The run has no scores to compare layers by."
+    sentences = [settling_sentence(one) for one in leading]
+    sentences += [best_sentence(one) for one in rest]
+    sentences += [*_references(verdicts), _sanity(tables.sanity), _cost(tables.timing), *_left_out(tables)]
+    return Answer(headline, [sentence for sentence in sentences if sentence], _plain(_facts(tables, verdicts)))
+
+
+def _references(verdicts: Sequence[Verdict]) -> Iterator[str]:
+    compared = [one for one in verdicts if one.scores.references and one.scores.candidates]
+    if not any(one.scores.candidates for one in verdicts):
+        return
+    if not compared:
+        yield "No reference explainer has a score: nothing says whether the maps beat one that ignores the model."
+        return
+    unbeaten: dict[str, list[str]] = {}
+    for one in compared:
+        unbeaten.setdefault(reference_clause(one), []).append(lowered(one.scores.title))
+    if list(unbeaten) == [""]:
+        p = [
+            one.scores.p(ref, arm) for one in compared for ref in one.scores.references for arm in one.scores.candidates
+        ]
+        yield f"Every layer beats every reference explainer by every metric (adjusted {p_at_most(p)})."
+        return
+    names = listed(list(dict.fromkeys(arm[0] for one in compared for arm in one.scores.references)))
+    said = [f"by {listed(metrics)}, {clause or 'every layer beats them all'}." for clause, metrics in unbeaten.items()]
+    yield " ".join(
+        [f"Not every layer beats the references ({names}), which ignore the model:", said[0], *map(capital, said[1:])]
+    )
+
+
+def _sanity(table: pd.DataFrame) -> str:
+    rows = [row for row in table.to_dict("records") if row["variant"] == table["variant"].iloc[0]]
+    known = [row for row in rows if math.isfinite(row["end"])]
+    if not rows:
+        return "Whether the maps depend on what the model learned was not checked."
+    measured = [row for row in known if not is_reference((row["explainer"], row["layer"]))]
+    if not measured:
+        return "Whether the maps depend on what the model learned is undefined: no similarity could be computed."
+    steps, seeds, images = (max(row[column] for row in measured) for column in ("steps", "seeds", "images"))
+    similarity = _SIMILARITIES.get(measured[0]["variant"], measured[0]["variant"])
+    ends = [f"{fixed(row['end'])}{_between(row)} at {_place(row)}" for row in measured]
+    return (
+        f"With all {counted(steps, 'unit')} randomized ({counted(images, 'image')}, {counted(seeds, 'seed')}), the "
+        f"{similarity} with the trained model's map is {listed(ends)}{_sanity_reading(measured)}{_calibration(known)}."
+    )
+
+
+def _sanity_reading(measured: Sequence[dict]) -> str:
+    """A correlation has a natural zero, an SSIM has none: only a reference tells what it is for unrelated maps."""
+    if not measured[0]["variant"].startswith("spearman"):
+        return ""
+    kept = [_place(row) for row in measured if row["end_low"] > 0]
+    if not kept:
+        return "; no interval lies above 0, the value of unrelated maps"
+    return f"; above 0, the value of unrelated maps, at {listed(kept)}, as if that part of a map were not learned"
+
+
+def _calibration(known: Sequence[dict]) -> str:
+    references = [row for row in known if is_reference((row["explainer"], row["layer"]))]
+    values = [f"{fixed(row['end'])} of the reference {row['explainer']}" for row in references]
+    return f"; compare {listed(values)}" if values else ""
+
+
+def _place(row: dict) -> str:
+    return str(row["layer"] or row["explainer"])
+
+
+def _cost(timing: pd.DataFrame) -> str:
+    per_layer = path_milliseconds(timing)
+    if not per_layer:
+        return "The cost of the explanation was not measured."
+    plain = timing.loc[timing["phase"] == "inference", "milliseconds"]
+    full = timing.loc[timing["phase"] == "full_backward", "milliseconds"]
+    inference = float(plain.iloc[0]) if len(plain) else math.nan
+    slow, fast = max(per_layer, key=lambda layer: per_layer[layer]), min(per_layer, key=lambda layer: per_layer[layer])
+    costs = [_layer_cost(layer, per_layer[layer], inference) for layer in dict.fromkeys([fast, slow])]
+    devices = listed([device for device in dict.fromkeys(timing["device"]) if device])
+    text = f"An explanation takes {listed(costs)}{f' on {devices}' if devices else ''}"
+    if len(plain):
+        text += f"; plain inference takes {number(inference, decimals=2)} ms an image"
+    if len(full):
+        text += f", and a full backward pass with parameter gradients {number(float(full.iloc[0]), decimals=2)} ms"
+    return f"{text}."
+
+
+def path_milliseconds(timing: pd.DataFrame) -> dict[str, float]:
+    """Milliseconds an image of the whole explanation of each layer: measured in one go, or the sum of its phases."""
+    found = {}
+    for layer, rows in timing[timing["layer"] != ""].groupby("layer", sort=False):
+        phases = dict(zip(rows["phase"], rows["milliseconds"], strict=True))
+        total = phases.get("explanation", sum(phases.get(phase, math.nan) for phase in _PATH))
+        if math.isfinite(total):
+            found[str(layer)] = float(total)
+    return found
+
+
+def _layer_cost(layer: str, milliseconds: float, inference: float) -> str:
+    ratio = f" ({milliseconds / inference:.2f} × plain inference)" if inference > 0 else ""
+    return f"{number(milliseconds, decimals=2)} ms an image at {layer}{ratio}"
+
+
+def _left_out(tables: Tables) -> Iterator[str]:
+    unused = tables.images[tables.images["status"] != "ok"]
+    if len(unused):
+        reasons = listed(list(dict.fromkeys(reason or "no reason given" for reason in unused["reason"])))
+        yield f"{len(unused)} of {counted(len(tables.images), 'image')} could not be used: {reasons}."
+    ranking = tables.summary[tables.summary["direction"] != ""]
+    undefined, failed = int(ranking["undefined"].sum()), int(ranking["failed"].sum())
+    if undefined or failed:
+        total = int(ranking["n"].sum()) + undefined + failed
+        yield f"{undefined + failed} of {total} scores are undefined; they are counted in the tables and in no mean."
+
+
+def _facts(tables: Tables, verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    return {
+        "metrics": {_key(one): _metric_facts(one) for one in verdicts},
+        "sanity": json.loads(tables.sanity.to_json(orient="records")),
+        "milliseconds_per_image": path_milliseconds(tables.timing),
+        "images": {str(status): int(n) for status, n in tables.images["status"].value_counts().items()},
+    }
+
+
+def _key(of: Verdict) -> str:
+    return f"{of.scores.metric}/{of.scores.variant}" if of.scores.variant else of.scores.metric
+
+
+def _metric_facts(of: Verdict) -> dict[str, Any]:
+    if of.best is None:
+        return {"best": None}
+    interval = of.scores.intervals[of.best]
+    nearest = settling(of)
+    return {
+        "best": arm_label(of.best),
+        "mean": interval.estimate,
+        "low": interval.low,
+        "high": interval.high,
+        "n": interval.n,
+        "higher_is_better": of.scores.higher_is_better,
+        "undecided": {arm_label(arm): p for arm, p in zip(of.undecided, of.p(of.undecided), strict=True)},
+        "beaten": {arm_label(arm): p for arm, p in zip(of.beaten, of.p(of.beaten), strict=True)},
+        "images_to_settle": {"against": arm_label(nearest[0]), "n": nearest[1]} if nearest else None,
+        "references": {
+            arm_label(reference): {"beats": [*map(arm_label, beats)], "undecided": [*map(arm_label, undecided)]}
+            for reference, (beats, undecided) in reference_relations(of).items()
+        },
+    }
+
+
+def _between(row: dict) -> str:
+    low, high = row["end_low"], row["end_high"]
+    return f" ({fixed(low)} to {fixed(high)})" if math.isfinite(low) and math.isfinite(high) else ""
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

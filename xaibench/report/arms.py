@@ -1,0 +1,18 @@
+"""How a picture names its arms: as briefly as the arms that are there allow."""
+
+from collections.abc import Sequence
+
+from xaibench.report.labels import Arm, spoken
+
+
+def short_labels(arms: Sequence[Arm]) -> dict[Arm, str]:
+    """Label arms for pictures: the layer alone where one explainer has all the layers, else explainer and layer."""
+    single = len({explainer for explainer, layer in arms if layer}) == 1
+    return {arm: _short(arm, single=single) for arm in arms}
+
+
+def _short(arm: Arm, *, single: bool) -> str:
+    explainer, layer = arm
+    if not layer:
+        return explainer
+    return layer if single else spoken(arm).replace(" at ", " ")

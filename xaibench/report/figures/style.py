@@ -1,0 +1,144 @@
+"""One look for all figures: a colour for each arm throughout, embedded fonts, and the same bytes for the same data."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex, to_rgb
+from matplotlib.figure import Figure
+
+from xaibench.report.labels import Arm
+
+# Okabe and Ito's palette, which colour-blind readers can tell apart, without yellow, which paper swallows.
+OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+_GREYS = ("#4d4d4d", "#7a7a7a", "#a0a0a0")
+_DASHES: tuple[tuple[float, ...], ...] = ((5.0, 2.0), (1.5, 1.5), (6.0, 1.5, 1.5, 1.5), (3.0, 1.5))
+_MARKERS = ("o", "s", "D", "^", "v", "P", "X", "<")
+INK, FAINT = "#222222", "#8a8a8a"
+
+_SETTINGS: dict[str, Any] = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the same glyphs on every machine
+    "font.size": 8.5,
+    "axes.titlesize": 9.5,
+    "axes.titlelocation": "left",
+    "axes.titleweight": "bold",
+    "axes.labelsize": 8.5,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": FAINT,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "grid.color": "#e6e6e6",
+    "grid.linewidth": 0.7,
+    "xtick.color": FAINT,
+    "ytick.color": FAINT,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "xtick.major.size": 3,
+    "ytick.major.size": 3,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+    "legend.handlelength": 2.2,
+    "lines.linewidth": 1.6,
+    "figure.dpi": 200,
+    "savefig.dpi": "figure",
+    "image.interpolation": "nearest",
+    "svg.fonttype": "path",
+    "svg.hashsalt": "xaibench",
+    "pdf.fonttype": 42,
+}
+
+
+@dataclass(frozen=True)
+class ArmStyle:
+    """How an arm is drawn, everywhere.
+
+    Attributes
+    ----------
+    colour, dark_colour : str
+        Hex colour on light and on dark ground.
+    dashes : tuple of float
+        On and off lengths of its line; empty for a full line.
+    marker : str
+        matplotlib's name of its marker.
+    """
+
+    colour: str
+    dark_colour: str
+    dashes: tuple[float, ...]
+    marker: str
+
+    @property
+    def line(self) -> tuple[float, tuple[float, ...] | None]:
+        """The line style as matplotlib wants it."""
+        return (0.0, self.dashes or None)
+
+
+def arm_styles(arms: Sequence[Arm]) -> dict[Arm, ArmStyle]:
+    """Give every arm its style: colours and full lines for layers, greys and dashes for what has none.
+
+    More layers than the palette holds are coloured along viridis, by depth.
+    """
+    layered = [arm for arm in arms if arm[1]]
+    plain = [arm for arm in arms if not arm[1]]
+    styles = {arm: _style(colour, (), i) for i, (arm, colour) in enumerate(_coloured(layered))}
+    for i, arm in enumerate(plain):
+        styles[arm] = _style(_GREYS[i % len(_GREYS)], _DASHES[i % len(_DASHES)], len(layered) + i)
+    return styles
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Draw and save inside this context to get the look; the user's own settings are untouched outside it."""
+    settings: Any = {**mpl.rcParamsDefault, **_SETTINGS, "backend": mpl.rcParams["backend"]}
+    with mpl.rc_context(settings):
+        yield
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Make an empty figure of that many inches that keeps its labels apart by itself and belongs to no window."""
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def save(figure: Figure, folder: Path, name: str) -> tuple[Path, Path]:
+    """Write a figure as PNG and SVG, without dates or versions in them.
+
+    Returns
+    -------
+    tuple of Path
+        The PNG and the SVG file.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    png, svg = folder / f"{name}.png", folder / f"{name}.svg"
+    with styled():
+        figure.savefig(png, metadata={"Software": None})
+        figure.savefig(svg, metadata={"Date": None, "Creator": None})
+    return png, svg
+
+
+def blank(axes: Axes) -> Axes:
+    """Remove an axes' frame and ticks, for pictures."""
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set_visible(False)
+    return axes
+
+
+def _style(colour: str, dashes: tuple[float, ...], index: int) -> ArmStyle:
+    red, green, blue = (0.62 * part + 0.38 for part in to_rgb(colour))
+    return ArmStyle(colour, to_hex((red, green, blue)), dashes, _MARKERS[index % len(_MARKERS)])
+
+
+def _coloured(arms: Sequence[Arm]) -> Iterator[tuple[Arm, str]]:
+    if len(arms) <= len(OKABE_ITO):
+        yield from zip(arms, OKABE_ITO, strict=False)
+        return
+    for i, arm in enumerate(arms):
+        yield arm, to_hex(mpl.colormaps["viridis"](0.9 * i / (len(arms) - 1)))

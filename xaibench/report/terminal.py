@@ -1,0 +1,41 @@
+"""The answer and the scores in a terminal."""
+
+from pathlib import Path
+from typing import TextIO
+
+from rich.console import Console
+from rich.table import Table
+
+from xaibench.report.answer import answer
+from xaibench.report.labels import arm_label
+from xaibench.report.tables import Tables
+from xaibench.report.wording import interval_text
+
+
+def print_report(tables: Tables, *, folder: Path, page: Path, stream: TextIO) -> None:
+    """Print the headline, a table of all arms with intervals, and where the rest is."""
+    console = Console(file=stream, highlight=False)
+    said = answer(tables)
+    console.print()
+    console.print(score_table(tables))
+    console.print(f"\n[bold]{said.headline}[/bold]\n", soft_wrap=True)
+    for sentence in said.sentences:
+        console.print(f"• {sentence}", soft_wrap=True, markup=False)
+    console.print(f"\nfolder  {folder}\npage    {page}", soft_wrap=True, markup=False)
+
+
+def score_table(tables: Tables) -> Table:
+    """Return mean and interval of each arm (rows) by each metric that ranks them (columns); the best set in bold."""
+    ranking = [scores for scores in tables.scores if scores.higher_is_better is not None]
+    table = Table(caption=f"mean [{100 * tables.confidence:g} % interval] over images; bold: cannot be told from the best")
+    table.add_column("")
+    for scores in ranking:
+        table.add_column(f"{scores.title} {'↑' if scores.higher_is_better else '↓'}", justify="right")
+    for arm in dict.fromkeys(arm for scores in ranking for arm in scores.arms):
+        cells = []
+        for scores in ranking:
+            interval = scores.intervals.get(arm)
+            text = interval_text(interval.estimate, interval.low, interval.high, decimals=2) if interval else "–"
+            cells.append(f"[bold]{text.replace('[', chr(92) + '[')}[/bold]" if arm in scores.best.members else text.replace("[", chr(92) + "["))
+        table.add_row(arm_label(arm), *cells)
+    return table
