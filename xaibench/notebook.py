@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from xaibench.data.pictures import read_picture
-from xaibench.data.samples import Sample
+from xaibench.data.samples import Dataset, Sample
 from xaibench.metrics.scoring import evaluating
 from xaibench.models.classifier import Classifier
 from xaibench.report.figures.gallery import gallery_figure
@@ -19,14 +19,14 @@ from xaibench.report.labels import Arm
 from xaibench.report.pictures import Pictured
 
 
-def prepare(classifier: Classifier, pictures: Iterable[Any]) -> Float[Tensor, "B 3 H W"]:
+def prepare(classifier: Classifier, pictures: Dataset | Iterable[Any]) -> Float[Tensor, "B 3 H W"]:
     """Turn pictures into a batch of images that the classifier wants.
 
     Parameters
     ----------
     classifier : Classifier
-    pictures : iterable
-        Of samples (a data set is one), arrays of uint8 (H, W, 3), or paths of image files.
+    pictures : Dataset or iterable
+        Of samples, arrays of uint8 (H, W, 3), or paths of image files.
 
     Returns
     -------
@@ -40,11 +40,15 @@ def prepare(classifier: Classifier, pictures: Iterable[Any]) -> Float[Tensor, "B
     ValueError
         If the images do not have one size.
     """
-    images = [classifier.preprocessing.image(_rgb(picture)) for picture in pictures]
+    images = [classifier.preprocessing.image(_rgb(picture)) for picture in _each(pictures)]
     sizes = {tuple(image.shape[1:]) for image in images}
     if len(sizes) != 1:
         raise ValueError(f"images of one batch must have one size; got {sorted(sizes) or 'no image'}")
     return torch.stack(images).to(classifier.device)
+
+
+def _each(pictures: Dataset | Iterable[Any]) -> Iterable[Any]:
+    return (pictures[i] for i in range(len(pictures))) if isinstance(pictures, Dataset) else pictures
 
 
 def _rgb(picture: Any) -> np.ndarray:

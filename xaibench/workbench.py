@@ -11,14 +11,16 @@ from torch import nn
 
 from xaibench.data.catalogue import DATA
 from xaibench.data.samples import Dataset
+from xaibench.explainers.cams import CAM
+from xaibench.explainers.capture import activations_of
 from xaibench.explainers.catalogue import EXPLAINERS
 from xaibench.explainers.explainer import Explainer
 from xaibench.explainers.targets import TARGET_RULES
-from xaibench.metrics.catalogue import METRICS
+from xaibench.metrics.catalogue import CURVES, METRICS
 from xaibench.metrics.inference import fast_copy
 from xaibench.metrics.ordering import Order
 from xaibench.metrics.parameter_randomization import ParameterRandomization
-from xaibench.models.checks import check_classifier
+from xaibench.models.checks import PROBE_SIZE, check_classifier
 from xaibench.models.classifier import Classifier
 from xaibench.models.layers import resolve_layers
 from xaibench.models.zoo import load_model
@@ -98,6 +100,7 @@ def set_up(settings: RunSettings) -> Workbench:
     if not explainers:
         raise ValueError("no explainer is chosen; for example explainer=[grad_cam,sobel]")
     classes = check_classifier(classifier)
+    _check_layers(classifier, explainers)
     dataset = _dataset(data_kind, settings.data, classifier)
     labels_fit = _labels_fit(dataset, classifier, classes)
     _check_target(settings.target, classes, labels_fit)
@@ -153,7 +156,10 @@ def _metric(key: str, leaf: Mapping[str, Any]) -> Any:
     arguments = _arguments(leaf)
     if isinstance(arguments.get("order"), Mapping):
         arguments["order"] = made(Order, f"metric.{key}.order", arguments["order"])
-    return made(kind, f"metric.{key}", arguments)
+    metric = made(kind, f"metric.{key}", arguments)
+    if isinstance(metric, tuple(CURVES.values())):
+        metric.curve(key)  # a curve checks its own choices
+    return metric
 
 
 def _explainer(classifier: Classifier, key: str, leaf: Mapping[str, Any]) -> Explainer:
@@ -170,6 +176,15 @@ def _resolved(classifier: Classifier, layers: Any) -> list[str]:
         raise ValueError("layers is empty; name some, such as layers=[layer4.2], or a group: layers=stages")
     size = classifier.preprocessing.image_size
     return resolve_layers(classifier.network, names, *([size] if size else []))
+
+
+def _check_layers(classifier: Classifier, explainers: Mapping[str, Explainer]) -> None:
+    """See on one black image that every layer asked for puts out maps, once."""
+    height, width = classifier.preprocessing.image_size or PROBE_SIZE
+    image = torch.zeros(1, 3, height, width, device=classifier.device)
+    for explainer in explainers.values():
+        if isinstance(explainer, CAM):
+            activations_of(classifier.network, image, explainer.layers, token_grid=explainer.token_grid)
 
 
 def _dataset(kind: Any, leaf: Mapping[str, Any], classifier: Classifier) -> Dataset:

@@ -24,7 +24,7 @@ PROVENANCE = {
 }
 IDENTITY = {
     "settings": {
-        "experiment": "layers",
+        "experiment_name": "layers",
         "seed": 0,
         "layers": list(LAYERS),
         "data": {"name": "shapes", "variant": "single", "n_images": 12},

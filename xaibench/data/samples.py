@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,7 @@ class Sample:
     note: str = ""
 
 
+@runtime_checkable
 class Dataset(Protocol):
     """A finite, ordered collection of samples; reading one touches no other."""
 

@@ -100,7 +100,7 @@ def noise_fields(
     """
     white = _PHASORS[np.frombuffer(rng.bytes(size * size), dtype=np.uint8)].reshape(size, size)
     fields = np.fft.ifft2(white * _amplitudes(size, exponent))
-    real, imaginary = np.ascontiguousarray(fields.real), np.ascontiguousarray(fields.imag)
+    real, imaginary = (np.ascontiguousarray(part, dtype=np.float32) for part in (fields.real, fields.imag))
     real *= size / np.linalg.norm(real)
     imaginary *= size / np.linalg.norm(imaginary)
     return real, imaginary
@@ -108,7 +108,7 @@ def noise_fields(
 
 @cache
 def _amplitudes(size: int, exponent: float) -> NDArray[np.float32]:
-    """f ** -exponent over the frequencies of a size × size transform, zero at f = 0 so that the mean is zero."""
+    """Amplitudes f ** -exponent over the frequencies of a size × size transform; zero at f = 0, so that means are."""
     frequencies = np.fft.fftfreq(size, 1 / size)
     radius = np.hypot(frequencies[:, None], frequencies)
     radius[0, 0] = np.inf

@@ -1,4 +1,4 @@
-"""The packaged ResNet-50 for `xaibench.data.shapes`: torchvision's own network, four times narrower inside its blocks."""
+"""The packaged ResNet-50 for `xaibench.data.shapes`: torchvision's own network with narrower blocks."""
 
 import hashlib
 import json
@@ -18,10 +18,10 @@ from xaibench.models.weights import UnusableWeights, digest, fit_weights, read_s
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-"""Mean and spread of a channel of an image in [0, 1]: ImageNet's, so that this network and torchvision's share one input
-format."""
+"""Mean and spread of a channel of an image in [0, 1]: ImageNet's, so that this network and torchvision's share one
+input format."""
 IMAGE_SIZE_PX = 128
-WEIGHTS = Path(str(files("xaibench.models"))) / "weights" / "shapes_resnet50.safetensors"
+WEIGHTS = Path(str(files("xaibench.models"))) / "pretrained" / "shapes_resnet50.safetensors"
 """The packaged weights; their card lies beside them, as Markdown to read and as JSON for `card`."""
 
 
@@ -79,7 +79,7 @@ def load_shapes_resnet50(weights: str | Path | None = None) -> Classifier:
         raise UnusableWeights(f"{path.name} is not the file that its card describes; install xaibench again")
     network = shapes_resnet50(*_widths(state, path.name))
     fit_weights(network, state, path.name)
-    network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network.eval().to(memory_format=torch.channels_last)
     preprocessing = Preprocessing(resize=IMAGE_SIZE_PX, crop=IMAGE_SIZE_PX, mean=IMAGENET_MEAN, std=IMAGENET_STD)
     categories = tuple(CLASSES) if network.fc.out_features == len(CLASSES) else ()
     label = "shapes" if weights is None else path.name

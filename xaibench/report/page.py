@@ -114,7 +114,7 @@ def _environment() -> Environment:
 
 def _title(run: Mapping[str, Any]) -> str:
     settings = run.get("settings")
-    name = settings.get("experiment") if isinstance(settings, Mapping) else None
+    name = settings.get("experiment_name") if isinstance(settings, Mapping) else None
     return str(name or "run").replace("_", " ")
 
 

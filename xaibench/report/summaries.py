@@ -10,6 +10,7 @@ from numpy import ndarray
 from scipy import stats
 
 from xaibench.report.labels import Arm, arms
+from xaibench.statistics.intervals import mean_curve_band
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,8 @@ class MeanLine:
     Attributes
     ----------
     x, mean, low, high : array of float, shape (n,)
-        The band is Student's t interval of the mean; NaN where fewer than two images have a value.
+        Curves have a bootstrap band over images, cascades Student's t interval, as each of their points has its own
+        undefined values. NaN where fewer than two images have a value.
     n_images : int
         Images that have a value anywhere on the line.
     n_undefined : int
@@ -48,7 +50,8 @@ def mean_curves(records: pd.DataFrame, metric: str) -> dict[Arm, MeanLine]:
         curves = list(zip(own["curve_x"], own["curve_y"], strict=True))
         x = np.asarray(max(curves, key=lambda curve: len(curve[0]))[0], dtype=float)
         values = np.stack([np.interp(x, curve_x, curve_y) for curve_x, curve_y in curves])
-        lines[arm] = _line(x, values, n_undefined=int(np.isnan(values).any(axis=1).sum()))
+        band = mean_curve_band(values)
+        lines[arm] = MeanLine(x, band.mean, band.low, band.high, band.n, len(values) - band.n)
     return lines
 
 

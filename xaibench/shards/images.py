@@ -133,7 +133,7 @@ def _mask(bench: Workbench, sample: Sample, target: int, image: Tensor) -> Tenso
 def _rows(batch: Batch) -> Iterator[list[Record]]:
     columns = (batch.names, batch.labels.tolist(), batch.targets.tolist(), batch.confidences.tolist(), batch.correct.tolist())
     for name, label, target, confidence, correct in zip(*columns, strict=True):
-        rows = [Record("confidence", confidence, image=name, label=label, target=target, forward_passes=2)]
+        rows = [Record("confidence", confidence, image=name, label=label, target=target, forward_passes=2.0)]
         if label >= 0:
             rows.append(Record("correct", correct, image=name, label=label, target=target))
         yield rows

@@ -6,13 +6,15 @@ import logging
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from xaibench.models.shapes_resnet import export_half
 from xaibench.records.provenance import provenance
 from xaibench.settings import RunSettings
-from xaibench.training.recipe import Phase, Recipe
+from xaibench.training.card import write_card
+from xaibench.training.recipe import Cycle, Phase, Recipe
 from xaibench.training.training import train
 
 _log = logging.getLogger(__name__)
@@ -27,19 +29,21 @@ def recipe_from(settings: RunSettings) -> Recipe:
         For a setting that the recipe does not have or cannot use.
     """
     given = dict(settings.training)
-    if "phases" in given:
-        given["phases"] = tuple(
-            Phase(**{key: tuple(value) if isinstance(value, list) else value for key, value in phase.items()})
-            for phase in given["phases"]
-        )
+    for key, kind in (("phases", Phase), ("cycles", Cycle)):
+        if key in given:
+            given[key] = tuple(kind(**_tuples(entry)) for entry in given[key])
     try:
         return Recipe(**given)
     except TypeError as error:
         raise ValueError(f"training does not take these settings: {error}") from error
 
 
+def _tuples(entry: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
+
+
 def train_from_settings(settings: RunSettings) -> Path:
-    """Train, or go on with it, and write ``shapes_resnet50.safetensors`` and ``training.json`` into the run's folder."""
+    """Train, or go on with it, and write ``shapes_resnet50.safetensors`` and its card into the run's folder."""
     recipe = recipe_from(settings)
     device = "cuda" if settings.device == "auto" and torch.cuda.is_available() else settings.device
     device = "cpu" if device == "auto" else device
@@ -50,14 +54,8 @@ def train_from_settings(settings: RunSettings) -> Path:
     folder = Path(settings.out) if settings.out else Path("results") / name
     result = train(recipe, folder, device=device)
     weights = folder / "shapes_resnet50.safetensors"
-    told = {
-        "recipe": asdict(recipe),
-        "accuracy": result.accuracy,
-        "accuracy_by_class": result.accuracy_by_class,
-        "curve": result.curve,
-        "sha256": export_half(result.model, weights),
-        "provenance": provenance(device=device, threads=torch.get_num_threads()),
-    }
-    (folder / "training.json").write_text(json.dumps(told, indent=2) + "\n")
+    made = provenance(device=device, threads=torch.get_num_threads())
+    sha256 = export_half(result.model, weights)
+    write_card(weights, recipe=recipe, result=result, sha256=sha256, provenance=made)
     sys.stdout.write(f"accuracy {result.accuracy:.4f} on {recipe.n_test} images never trained on\nweights  {weights}\n")
     return folder

@@ -227,7 +227,7 @@ def _resume(
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise ValueError(f"{path} cannot be read ({error}); move it away to train from the beginning") from error
+        raise ValueError(f"{path} is no readable checkpoint; move it away to train from the beginning") from error
     theirs, ours = json.loads(checkpoint["recipe"]), json.loads(_written(recipe))
     if theirs != ours:
         changed = [key for key in ours if theirs.get(key) != ours[key]]

@@ -150,7 +150,7 @@ def _windows(masks: Tensor, window: tuple[float, float], generator: torch.Genera
     centre = (low + high) / 2 + uniform(-0.8, 0.8, 2) * slack
     reach = 1 - wanted[:, None] / 2
     centre = torch.minimum(torch.maximum(centre, -reach), reach)
-    angle = uniform(0, 2 * math.pi)
+    angle = uniform(0.0, 2 * math.pi)
     angle = torch.where(wanted > 2 - 1 / side, (angle / (math.pi / 2)).floor() * (math.pi / 2), angle)
     mirror = torch.randint(2, (n,), generator=generator) * 2.0 - 1
     cos, sin = angle.cos() * wanted / 2, angle.sin() * wanted / 2
