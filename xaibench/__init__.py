@@ -1,4 +1,4 @@
-"""xaibench: which layer and method explain an image classifier best, can the number be trusted, and what does it cost?
+"""Evaluates visual explanations of image classifiers: how good, how certain, how dependent on the model, at what cost.
 
 In a notebook, without any configuration::
 

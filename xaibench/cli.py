@@ -214,7 +214,11 @@ def _diagnosed(overrides: Sequence[str], error: Exception) -> Exception:
         key = override.partition("=")[0]
         if not key.startswith(("+", "~", "hydra.")) and key not in keys and key not in _groups():
             return unknown("key", key, keys)
-    return UsageError(" ".join(dict.fromkeys(line.strip() for line in f"{error}\n{error.__cause__ or ''}".splitlines() if line.strip())))
+    return UsageError(
+        " ".join(
+            dict.fromkeys(line.strip() for line in f"{error}\n{error.__cause__ or ''}".splitlines() if line.strip())
+        )
+    )
 
 
 def _dotted_keys(config: Any, prefix: str = "") -> list[str]:
@@ -233,7 +237,9 @@ def _list_experiments(words: list[str]) -> int:
     lines = []
     for name in _choices("experiment"):
         text = (conf_folder() / "experiment" / f"{name}.yaml").read_text().splitlines()
-        question, command, *_ = [line.removeprefix("# ") for line in text if line.startswith("# ") and "@package" not in line]
+        question, command, *_ = [
+            line.removeprefix("# ") for line in text if line.startswith("# ") and "@package" not in line
+        ]
         lines.append(f"{name}\n    {question}\n    {command}")
     return _say("\n".join(lines))
 

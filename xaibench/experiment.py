@@ -10,7 +10,7 @@ import torch
 
 from xaibench.execution.serial import Shard, run_shards
 from xaibench.explainers.cams import CAM
-from xaibench.metrics.catalogue import CURVES, MASKING
+from xaibench.metrics.catalogue import CurveMetric, MaskingMetric
 from xaibench.metrics.inference import largest_deviation
 from xaibench.models.layers import layer_names
 from xaibench.records.provenance import provenance
@@ -61,7 +61,10 @@ def run_experiment(settings: RunSettings, *, progress: bool = True) -> Path:
         reasons = "; ".join(sorted(set(records["reason"]) - {""})[:3])
         raise ValueError(f"none of the {len(bench.dataset)} images could be used: {reasons}")
     folder.update(
-        finished=True, values_digest=values_digest(records), question=settings.question, fast_inference=_deviation(bench)
+        finished=True,
+        values_digest=values_digest(records),
+        question=settings.question,
+        fast_inference=_deviation(bench),
     )
     page = write_report(folder.path)
     if progress:
@@ -97,10 +100,10 @@ def _passes_per_image(bench: Workbench) -> float:
     """About how many forward passes an image's scores take."""
     arms = sum(len(explainer.layers) for explainer in bench.explainers.values())
     height, width = bench.classifier.preprocessing.image_size or (224, 224)
-    curves = [metric for metric in bench.metrics.values() if isinstance(metric, tuple(CURVES.values()))]
+    curves = [metric for metric in bench.metrics.values() if isinstance(metric, CurveMetric)]
     points = sum(len(metric.curve().counts(height * width)) for metric in curves)
-    masked = any(isinstance(metric, tuple(MASKING.values())) for metric in bench.metrics.values())
-    return 5.0 + arms * (points + masked)
+    masked = any(isinstance(metric, MaskingMetric) for metric in bench.metrics.values())
+    return 5.0 + arms * (points + int(masked))
 
 
 def _identity(bench: Workbench) -> dict[str, Any]:
@@ -144,4 +147,6 @@ def layers_table(settings: RunSettings) -> str:
         stride = f"{info.stride:g}" if info.stride else "–"
         rows.append((info.name, info.kind, shape, stride, str(info.calls)))
     widths = [max(len(row[column]) for row in rows) for column in range(5)]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )

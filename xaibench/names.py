@@ -30,7 +30,6 @@ def unknown(kind: str, name: object, available: Iterable[str]) -> UnknownName:
     return UnknownName(f"unknown {kind} {str(name)!r}{hint} Available: {shown}")
 
 
-
 def pick(kind: str, name: str, table: Mapping[str, Choice]) -> Choice:
     """Look `name` up in the table of all choices of one `kind`, or raise `UnknownName`."""
     if name not in table:

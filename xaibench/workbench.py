@@ -16,7 +16,7 @@ from xaibench.explainers.capture import activations_of
 from xaibench.explainers.catalogue import EXPLAINERS
 from xaibench.explainers.explainer import Explainer
 from xaibench.explainers.targets import TARGET_RULES
-from xaibench.metrics.catalogue import CURVES, METRICS
+from xaibench.metrics.catalogue import METRICS, CurveMetric
 from xaibench.metrics.inference import fast_copy
 from xaibench.metrics.ordering import Order
 from xaibench.metrics.parameter_randomization import ParameterRandomization
@@ -133,7 +133,9 @@ def _device(name: str) -> torch.device:
     except RuntimeError:
         raise ValueError(f"device must be auto, cpu, cuda or cuda:N; got {name!r}") from None
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device={name} was asked for, but there is no CUDA device here; use device=auto or device=cpu")
+        raise ValueError(
+            f"device={name} was asked for, but there is no CUDA device here; use device=auto or device=cpu"
+        )
     return device
 
 
@@ -157,7 +159,7 @@ def _metric(key: str, leaf: Mapping[str, Any]) -> Any:
     if isinstance(arguments.get("order"), Mapping):
         arguments["order"] = made(Order, f"metric.{key}.order", arguments["order"])
     metric = made(kind, f"metric.{key}", arguments)
-    if isinstance(metric, tuple(CURVES.values())):
+    if isinstance(metric, CurveMetric):
         metric.curve(key)  # a curve checks its own choices
     return metric
 

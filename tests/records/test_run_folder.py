@@ -1,6 +1,6 @@
 import json
 import math
-import os
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -63,7 +63,9 @@ def test_the_same_configuration_resumes(tmp_path):
 
 def test_another_configuration_is_refused_by_naming_what_differs(tmp_path):
     begin(tmp_path / "run").write("scores-0000", RECORDS, {})
-    with pytest.raises(RunFolderError, match=r"another configuration \(different: seed: 0 → 1\); choose another folder"):
+    with pytest.raises(
+        RunFolderError, match=r"another configuration \(different: seed: 0 → 1\); choose another folder"
+    ):
         begin(tmp_path / "run", seed=1)
     assert RunFolder.open(tmp_path / "run").is_finished("scores-0000")
 
@@ -117,7 +119,7 @@ def test_a_full_disk_is_named_and_loses_nothing(tmp_path, monkeypatch, failing):
     assert begin(tmp_path / "run").is_finished("scores-0000")
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 def test_a_really_full_device_is_named(tmp_path):
     folder = begin(tmp_path / "run")
     (tmp_path / "run" / "records" / "scores-0000.parquet.partial").symlink_to("/dev/full")
@@ -141,7 +143,13 @@ def test_a_missing_run_is_named(tmp_path):
 
 def test_the_digest_ignores_time_and_sees_every_value():
     def digest(**changes):
-        row = {"metric": "deletion", "value": 0.5, "seconds": 1.0, "curve_y": np.array([1.0, 0.0]), "reason": ""} | changes
+        row = {
+            "metric": "deletion",
+            "value": 0.5,
+            "seconds": 1.0,
+            "curve_y": np.array([1.0, 0.0]),
+            "reason": "",
+        } | changes
         return values_digest(pd.DataFrame([row, {**row, "metric": "milliseconds", "value": changes.get("time", 3.0)}]))
 
     assert digest() == digest(seconds=2.0)

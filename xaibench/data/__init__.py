@@ -1,0 +1,1 @@
+"""Samples with image, labels and masks: shapes, folders, ImageNet. No torch."""

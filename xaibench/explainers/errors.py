@@ -5,7 +5,7 @@ class LayerError(ValueError):
     """A layer exists but no map can be taken from it; the message names it and says why."""
 
 
-class NonFiniteOutput(ValueError):  # noqa: N818
+class NonFiniteOutput(ValueError):
     """The network answered some images with NaN or infinity.
 
     Attributes

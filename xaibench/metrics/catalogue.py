@@ -7,15 +7,19 @@ from xaibench.metrics.insertion import Insertion
 from xaibench.metrics.masking import AverageDrop, IncreaseInConfidence
 from xaibench.metrics.pointing_game import PointingGame
 
+CurveMetric = Deletion | Insertion
+MaskingMetric = AverageDrop | IncreaseInConfidence
+LocalizationMetric = PointingGame | EnergyInMask | BestIoU
+
 # drawn by perturbation.perturbation_curves, all of them in one queue
-CURVES: dict[str, type[Deletion] | type[Insertion]] = {"deletion": Deletion, "insertion": Insertion}
+CURVES: dict[str, type[CurveMetric]] = {"deletion": Deletion, "insertion": Insertion}
 # computed from masking.masked_scores
-MASKING: dict[str, type[AverageDrop] | type[IncreaseInConfidence]] = {
+MASKING: dict[str, type[MaskingMetric]] = {
     "average_drop": AverageDrop,
     "increase_in_confidence": IncreaseInConfidence,
 }
 # called with attributions and object masks
-LOCALIZATION: dict[str, type[PointingGame] | type[EnergyInMask] | type[BestIoU]] = {
+LOCALIZATION: dict[str, type[LocalizationMetric]] = {
     "pointing_game": PointingGame,
     "energy_in_mask": EnergyInMask,
     "best_iou": BestIoU,

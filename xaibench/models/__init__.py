@@ -1,0 +1,1 @@
+"""Any torch classifier with its preprocessing, categories and layers by name."""

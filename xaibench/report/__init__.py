@@ -1,0 +1,1 @@
+"""From records to tables, an answer in words, figures and one page. No torch."""

@@ -9,7 +9,7 @@ from rich.table import Table
 from xaibench.report.answer import answer
 from xaibench.report.labels import arm_label
 from xaibench.report.tables import Tables
-from xaibench.report.wording import interval_text
+from xaibench.report.wording import number
 
 
 def print_report(tables: Tables, *, folder: Path, page: Path, stream: TextIO) -> None:
@@ -25,17 +25,17 @@ def print_report(tables: Tables, *, folder: Path, page: Path, stream: TextIO) ->
 
 
 def score_table(tables: Tables) -> Table:
-    """Return mean and interval of each arm (rows) by each metric that ranks them (columns); the best set in bold."""
+    """Return the mean of each arm (rows) by each metric that ranks them (columns), a star behind the best set."""
     ranking = [scores for scores in tables.scores if scores.higher_is_better is not None]
-    table = Table(caption=f"mean [{100 * tables.confidence:g} % interval] over images; bold: cannot be told from the best")
-    table.add_column("")
+    table = Table(caption="mean over images; * cannot be told from the best. Intervals: tables/scores.md")
+    table.add_column("", no_wrap=True)
     for scores in ranking:
         table.add_column(f"{scores.title} {'↑' if scores.higher_is_better else '↓'}", justify="right")
     for arm in dict.fromkeys(arm for scores in ranking for arm in scores.arms):
         cells = []
         for scores in ranking:
             interval = scores.intervals.get(arm)
-            text = interval_text(interval.estimate, interval.low, interval.high, decimals=2) if interval else "–"
-            cells.append(f"[bold]{text.replace('[', chr(92) + '[')}[/bold]" if arm in scores.best.members else text.replace("[", chr(92) + "["))
+            best = arm in scores.best.members
+            cells.append(f"{number(interval.estimate)}{'*' if best else ' '}" if interval else "– ")
         table.add_row(arm_label(arm), *cells)
     return table

@@ -71,7 +71,10 @@ def read_batches(bench: Workbench, indices: Sequence[int]) -> tuple[list[Batch],
         if finite:
             batches.append(_batch(bench, finite))
             for (index, sample, _), rows in zip(finite, _rows(batches[-1]), strict=True):
-                records[index] = [Record("image", 1.0, image=sample.name, label=rows[0].label, reason=sample.note), *rows]
+                records[index] = [
+                    Record("image", 1.0, image=sample.name, label=rows[0].label, reason=sample.note),
+                    *rows,
+                ]
     return batches, [record for index in indices for record in records[index]]
 
 
@@ -131,7 +134,13 @@ def _mask(bench: Workbench, sample: Sample, target: int, image: Tensor) -> Tenso
 
 
 def _rows(batch: Batch) -> Iterator[list[Record]]:
-    columns = (batch.names, batch.labels.tolist(), batch.targets.tolist(), batch.confidences.tolist(), batch.correct.tolist())
+    columns = (
+        batch.names,
+        batch.labels.tolist(),
+        batch.targets.tolist(),
+        batch.confidences.tolist(),
+        batch.correct.tolist(),
+    )
     for name, label, target, confidence, correct in zip(*columns, strict=True):
         rows = [Record("confidence", confidence, image=name, label=label, target=target, forward_passes=2.0)]
         if label >= 0:

@@ -11,7 +11,7 @@ from torch import Tensor
 from xaibench.explainers.cams import CAM
 from xaibench.explainers.capture import capture
 from xaibench.explainers.upsample import upsample
-from xaibench.metrics.catalogue import CURVES, LOCALIZATION, MASKING
+from xaibench.metrics.catalogue import CurveMetric, LocalizationMetric, MaskingMetric
 from xaibench.metrics.masking import masked_scores
 from xaibench.metrics.ordering import tied_fraction
 from xaibench.metrics.perturbation import perturbation_curves
@@ -151,7 +151,7 @@ def _ties(bench: Workbench, batch: Batch, explained: Explained) -> Iterator[Reco
 
 
 def _curves(bench: Workbench, batch: Batch, explained: Explained) -> Iterator[Record]:
-    chosen = {key: metric for key, metric in bench.metrics.items() if isinstance(metric, tuple(CURVES.values()))}
+    chosen = {key: metric for key, metric in bench.metrics.items() if isinstance(metric, CurveMetric)}
     if not chosen:
         return
     start = time.perf_counter()
@@ -175,7 +175,7 @@ def _curves(bench: Workbench, batch: Batch, explained: Explained) -> Iterator[Re
 
 
 def _masking(bench: Workbench, batch: Batch, explained: Explained) -> Iterator[Record]:
-    chosen = {key: metric for key, metric in bench.metrics.items() if isinstance(metric, tuple(MASKING.values()))}
+    chosen = {key: metric for key, metric in bench.metrics.items() if isinstance(metric, MaskingMetric)}
     by_score: dict[str, list[str]] = {}
     for key, metric in chosen.items():
         by_score.setdefault(metric.score, []).append(key)
@@ -202,7 +202,7 @@ def _localization(bench: Workbench, batch: Batch, explained: Explained) -> Itera
     """Hold the maps against the objects; images without a marked object have no such rows."""
     marked = [b for b in range(len(batch.names)) if bool(batch.masks[b].any())]
     for key, metric in bench.metrics.items():
-        if not isinstance(metric, tuple(LOCALIZATION.values())) or not marked:
+        if not isinstance(metric, LocalizationMetric) or not marked:
             continue
         settings = settings_of(metric)
         for m, arm in enumerate(explained.maps):

@@ -8,6 +8,7 @@ import torch
 
 from xaibench.records.record import Record, settings_json
 from xaibench.shards.images import read_batches
+from xaibench.timing.clock import clock_for
 from xaibench.timing.conditions import conditions
 from xaibench.timing.explanation_path import ExplanationPath
 from xaibench.timing.phases import PhaseTiming, time_explanation_path
@@ -35,7 +36,7 @@ def time_path(
         warmup=settings.warmup,
         max_seconds=float(settings.max_seconds),
     )
-    stated = conditions(network, images)
+    stated = conditions(network, images, clock=clock_for(images.device))
     return [row for timing in timings for row in _rows(timing, stated)], {}
 
 

@@ -12,7 +12,9 @@ from xaibench.training.recipe import Recipe
 from xaibench.training.training import TrainingResult
 
 
-def write_card(weights: Path, *, recipe: Recipe, result: TrainingResult, sha256: str, provenance: dict[str, Any]) -> None:
+def write_card(
+    weights: Path, *, recipe: Recipe, result: TrainingResult, sha256: str, provenance: dict[str, Any]
+) -> None:
     """Write the card of a file of weights beside it: ``.json`` for programs, ``.md`` for people.
 
     Parameters

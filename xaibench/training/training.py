@@ -7,7 +7,6 @@ that goes on gives, on a CPU with the same number of threads, the same weights a
 import json
 import logging
 import math
-import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import perf_counter
@@ -85,7 +84,7 @@ def train(
     """
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    model = initial_model(recipe).to(device, memory_format=torch.channels_last)
+    model = initial_model(recipe).to(device).to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(parameter_groups(model, recipe.weight_decay))
     n_done, curve = _resume(recipe, directory / CHECKPOINT, model, optimizer)
     if n_done < recipe.n_rounds:
@@ -258,7 +257,7 @@ def _save(
     }
     beside = path.with_name(path.name + ".part")
     torch.save(checkpoint, beside)
-    os.replace(beside, path)
+    beside.replace(path)
 
 
 def _written(recipe: Recipe) -> str:
