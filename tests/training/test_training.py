@@ -5,12 +5,13 @@ import pytest
 import torch
 
 from xaibench.training import training
-from xaibench.training.recipe import Phase, Recipe
+from xaibench.training.recipe import Cycle, Phase, Recipe
 from xaibench.training.training import CHECKPOINT, initial_model, parameter_groups, train
 
 TINY = Recipe(
     width_per_group=4,
     phases=(Phase(32, 1, window=(1.1, 1.5), texture=(0.0, 1.0)), Phase(32, 1)),
+    cycles=(Cycle(1, 1e-3, horizon=2), Cycle(1, 1e-3, horizon=1)),
     images_per_round=16,
     n_train=24,
     n_validation=8,
@@ -83,8 +84,8 @@ def test_another_recipes_checkpoint_is_refused(tmp_path):
     model = initial_model(TINY)
     optimizer = torch.optim.AdamW(parameter_groups(model, 0.0))
     training._save(TINY, tmp_path / CHECKPOINT, model, optimizer, 1, [])
-    with pytest.raises(ValueError, match=r"belongs to another recipe \(different: learning_rate, seed\)"):
-        train(replace(TINY, seed=1, learning_rate=0.1), tmp_path, progress=False)
+    with pytest.raises(ValueError, match=r"belongs to another recipe \(different: seed, warmup_fraction\)"):
+        train(replace(TINY, seed=1, warmup_fraction=0.5), tmp_path, progress=False)
 
 
 def test_an_unreadable_checkpoint_is_refused(tmp_path):
@@ -106,7 +107,8 @@ def test_weight_decay_spares_norms_and_biases():
 
 
 def test_the_rate_of_learning_rises_linearly_and_falls_to_zero():
-    recipe = replace(TINY, phases=(Phase(32, 50),), learning_rate=1.0, warmup_fraction=0.1)  # 100 steps
+    cycles = (Cycle(50, 1.0, horizon=50),)
+    recipe = replace(TINY, phases=(Phase(32, 50),), cycles=cycles, warmup_fraction=0.1)  # 100 steps
     rates = [recipe.learning_rate_at(step) for step in range(100)]
     np.testing.assert_allclose(np.diff(rates[:10]), 1 / 11)
     assert np.argmax(rates) == 10
@@ -115,7 +117,19 @@ def test_the_rate_of_learning_rises_linearly_and_falls_to_zero():
     assert rates[55] == pytest.approx(0.5)
 
 
+def test_a_cycle_can_end_early_and_the_next_begins_anew():
+    whole = replace(TINY, phases=(Phase(32, 50),), cycles=(Cycle(50, 1.0, horizon=50),))
+    cut = replace(TINY, phases=(Phase(32, 50),), cycles=(Cycle(20, 1.0, horizon=50), Cycle(30, 0.5, horizon=30)))
+    steps = range(100)
+    rates = [[recipe.learning_rate_at(step) for step in steps] for recipe in (whole, cut)]
+    assert rates[0][:40] == rates[1][:40]
+    assert rates[1][40] < rates[1][39]
+    assert max(rates[1][40:]) <= 0.5
+
+
 @pytest.mark.parametrize(("change", "message"), [
+    ({"cycles": (Cycle(3, 1.0, horizon=3),)}, "must add up"),
+    ({"cycles": (Cycle(2, 1.0, horizon=1),)}, "at most its horizon"),
     ({"phases": ()}, "at least one round"),
     ({"phases": (Phase(64, 1),)}, "sizes from 1 to image_size_px=32"),
     ({"batch_size": 17}, "batch_size <= images_per_round"),
