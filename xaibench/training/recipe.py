@@ -91,7 +91,7 @@ class Recipe:
         Phase(64, 12, window=(1.1, 3.0)),
         Phase(96, 3, window=(1.3, 8.0)),
         Phase(96, 5, window=(1.5, 8.0)),
-        Phase(128, 8, window=(2.5, 8.0)),
+        Phase(128, 5, window=(2.5, 8.0)),
     )
     images_per_round: int = 4096
     n_train: int = 24576
@@ -102,7 +102,7 @@ class Recipe:
     test_seed: int = 1003
     image_size_px: int = 128
     batch_size: int = 32
-    cycles: tuple[Cycle, ...] = (Cycle(29, 1e-3, horizon=36), Cycle(4, 6e-4, horizon=16), Cycle(9, 6e-4, horizon=9))
+    cycles: tuple[Cycle, ...] = (Cycle(29, 1e-3, horizon=36), Cycle(4, 6e-4, horizon=16), Cycle(6, 6e-4, horizon=9))
     warmup_fraction: float = 0.04
     weight_decay: float = 0.02
     label_smoothing: float = 0.05
