@@ -30,22 +30,9 @@ def command(as_in_production, tmp_path, monkeypatch, capsys):
     return run
 
 
-SMALL_RUN = (
-    "model=own_models:small",
-    "layers=[conv1,relu2]",
-    "data.n=6",
-    "data.size=32",
-    "curve_steps=3",
-    "shard_size=2",
-    "sanity.n_images=2",
-    "sanity.seeds=[0,1]",
-    "sanity.granularity=module",
-    "timing=none",
-    "out=run",
-)
-
-
 @pytest.fixture
 def small_run():
     """Choices that make a run of seconds."""
+    from own_models import SMALL_RUN
+
     return SMALL_RUN

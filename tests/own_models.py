@@ -9,6 +9,21 @@ from xaibench.data.outlines import CLASSES
 from xaibench.models.classifier import Classifier
 from xaibench.models.preprocessing import Preprocessing
 
+# choices that make a run of seconds
+SMALL_RUN = (
+    "model=own_models:small",
+    "layers=[conv1,relu2]",
+    "data.n=6",
+    "data.size=32",
+    "curve_steps=3",
+    "shard_size=2",
+    "sanity.n_images=2",
+    "sanity.seeds=[0,1]",
+    "sanity.granularity=module",
+    "timing=none",
+    "out=run",
+)
+
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SIDE_PX = 32
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from own_models import SMALL_RUN
 from PIL import Image
 
 from xaibench.records.run_folder import RunFolder, RunFolderError, values_digest
@@ -22,8 +23,6 @@ TESTS = Path(__file__).parent
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A small run that nobody disturbed: its folder and what it printed."""
-    from conftest import SMALL_RUN
-
     folder = tmp_path_factory.mktemp("finished")
     return folder / "run", _run_elsewhere(folder, *SMALL_RUN, "timing=explanation_path", "timing.max_seconds=1.0")
 
@@ -78,7 +77,7 @@ def test_the_cascade_has_every_module_seed_and_similarity(finished):
     records = RunFolder.open(finished[0]).records()
     rows = records[records["metric"] == "randomization"]
     steps = rows[["step", "module"]].drop_duplicates().sort_values("step")
-    assert steps["module"].tolist() == ["fc", "bn2", "conv2", "bn1", "conv1"]
+    assert steps["module"].tolist() == ["", "fc", "bn2", "conv2", "bn1", "conv1"]
     assert set(rows["seed"]) == {0, 1}
     assert set(rows["variant"]) == {"spearman", "spearman_abs", "ssim"}
     sobel = rows[(rows["explainer"] == "sobel") & (rows["variant"] == "spearman")]
@@ -133,8 +132,6 @@ def test_the_report_is_redrawn_from_records_without_torch(finished, tmp_path):
 
 
 def test_the_same_command_again_does_no_work(finished, tmp_path):
-    from conftest import SMALL_RUN
-
     records = sorted((finished[0] / "records").iterdir())
     times = [file.stat().st_mtime_ns for file in records]
     _run_elsewhere(finished[0].parent, *SMALL_RUN, "timing=explanation_path", "timing.max_seconds=1.0")
@@ -168,8 +165,6 @@ def _killed_at_random_moments(tmp_path, words, moments, seed):
 
 @pytest.mark.slow
 def test_killed_at_ten_random_moments_the_values_are_those_of_an_undisturbed_run(tmp_path):
-    from conftest import SMALL_RUN
-
     words = [word for word in SMALL_RUN if not word.startswith("data.n")]
     words += ["data.n=40", "sanity.seeds=[0,1,2]", "threads=1"]
     (tmp_path / "whole").mkdir()
@@ -186,8 +181,6 @@ def test_killed_at_ten_random_moments_the_values_are_those_of_an_undisturbed_run
 
 def test_killed_while_a_shard_is_written_the_values_are_the_same(finished, tmp_path, monkeypatch):
     """Death between any two shards: the values are those of the undisturbed run."""
-    from conftest import SMALL_RUN
-
     from xaibench.cli import compose_settings
     from xaibench.experiment import run_experiment
 

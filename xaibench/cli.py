@@ -269,8 +269,7 @@ def _redraw(words: list[str]) -> int:
         raise UsageError("xaibench report takes one folder: xaibench report results/layers-…")
     from xaibench.report.redraw import write_report
 
-    page = write_report(Path(words[0]))
-    return _say(str(page))
+    return _say(str(write_report(Path(words[0])).page))
 
 
 def _groups_text() -> str:

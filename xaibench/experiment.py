@@ -16,7 +16,6 @@ from xaibench.models.layers import layer_names
 from xaibench.records.provenance import provenance
 from xaibench.records.run_folder import RunFolder, fingerprint, values_digest
 from xaibench.report.redraw import write_report
-from xaibench.report.tables import make_tables
 from xaibench.report.terminal import print_report
 from xaibench.settings import BESIDE_THE_VALUES, RunSettings
 from xaibench.shards.sanity import check_sanity
@@ -66,10 +65,9 @@ def run_experiment(settings: RunSettings, *, progress: bool = True) -> Path:
         question=settings.question,
         fast_inference=_deviation(bench),
     )
-    page = write_report(folder.path)
+    report = write_report(folder.path)
     if progress:
-        tables = make_tables(records, layers=bench.layers)
-        print_report(tables, folder=folder.path, page=page, stream=sys.stdout)
+        print_report(report.tables, folder=folder.path, page=report.page, stream=sys.stdout)
     return folder.path
 
 

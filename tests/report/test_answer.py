@@ -39,7 +39,7 @@ def whole():
 
 def test_the_headline_is_two_sentences_about_insertion_and_deletion(whole):
     assert whole.headline.startswith(
-        "By insertion, Grad-CAM at layer4.2 has the best mean, 0.800 (11 images; 95 % interval "
+        "By insertion, Grad-CAM at layer4.2 has the best mean of the layers, 0.800 (11 images; 95 % interval "
     )
     assert "it beats layer1.2 and layer2.3" in whole.headline
     assert "cannot be told from layer3.5" in whole.headline

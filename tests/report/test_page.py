@@ -119,7 +119,7 @@ def test_hostile_names_are_shown_and_not_run(tmp_path, unrendered):
     records = synthetic_records(4)
     records.loc[records["image"] == "single-00000", "image"] = HOSTILE
     records.loc[records["status"] == "failed", "reason"] = HOSTILE
-    text = redraw.write_report(synthetic_run(tmp_path / "run", records=records)).read_text(encoding="utf-8")
+    text = redraw.write_report(synthetic_run(tmp_path / "run", records=records)).page.read_text(encoding="utf-8")
     assert HOSTILE not in text
     assert "&lt;script&gt;alert(" in text
     source = re.search(r'<script type="application/json" id="browser-data">(.*?)</script>', text, re.S)
@@ -145,7 +145,7 @@ def without(*metrics):
 )
 def test_a_partial_run_has_the_report_of_what_is_there(tmp_path, unrendered, records, maps, present, absent):
     run = synthetic_run(tmp_path / "run", records=records, maps=maps)
-    assert redraw.write_report(run).stat().st_size > 10_000
+    assert redraw.write_report(run).page.stat().st_size > 10_000
     drawn = {file.stem for file in (run / "figures").glob("*")}
     assert present is None or present in drawn
     assert absent not in drawn

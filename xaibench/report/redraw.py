@@ -31,6 +31,14 @@ ROWS_OF_GALLERY = 8
 
 
 @dataclass(frozen=True)
+class Report:
+    """What was written: the page's path, and the tables for whoever wants to say more."""
+
+    page: Path
+    tables: Tables
+
+
+@dataclass(frozen=True)
 class _Run:
     """What figures are drawn from."""
 
@@ -43,7 +51,7 @@ class _Run:
     device: str
 
 
-def write_report(folder: Path | str) -> Path:
+def write_report(folder: Path | str) -> Report:
     """Write tables/, figures/, summary.csv and report.html of a run into its folder.
 
     Parameters
@@ -54,8 +62,8 @@ def write_report(folder: Path | str) -> Path:
 
     Returns
     -------
-    Path
-        The page. The same records, maps and run.json give the same bytes.
+    Report
+        The same records, maps and run.json give the same bytes.
 
     Raises
     ------
@@ -73,7 +81,7 @@ def write_report(folder: Path | str) -> Path:
     draw_figures(parts, run.path / "figures")
     page = run.path / "report.html"
     page.write_text(_page(parts, run.run, layers), encoding="utf-8", newline="\n")
-    return page
+    return Report(page, tables)
 
 
 def draw_figures(parts: _Run, folder: Path) -> None:

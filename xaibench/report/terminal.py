@@ -3,13 +3,14 @@
 from pathlib import Path
 from typing import TextIO
 
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
 from xaibench.report.answer import answer
 from xaibench.report.labels import arm_label
 from xaibench.report.tables import Tables
-from xaibench.report.wording import number
+from xaibench.report.wording import fixed
 
 
 def print_report(tables: Tables, *, folder: Path, page: Path, stream: TextIO) -> None:
@@ -27,7 +28,8 @@ def print_report(tables: Tables, *, folder: Path, page: Path, stream: TextIO) ->
 def score_table(tables: Tables) -> Table:
     """Return the mean of each arm (rows) by each metric that ranks them (columns), a star behind the best set."""
     ranking = [scores for scores in tables.scores if scores.higher_is_better is not None]
-    table = Table(caption="mean over images; * cannot be told from the best. Intervals: tables/scores.md")
+    caption = "mean over images; * cannot be told from the best. Intervals: tables/scores.md"
+    table = Table(caption=caption, box=SIMPLE, padding=(0, 1, 0, 0))
     table.add_column("", no_wrap=True)
     for scores in ranking:
         table.add_column(f"{scores.title} {'↑' if scores.higher_is_better else '↓'}", justify="right")
@@ -36,6 +38,6 @@ def score_table(tables: Tables) -> Table:
         for scores in ranking:
             interval = scores.intervals.get(arm)
             best = arm in scores.best.members
-            cells.append(f"{number(interval.estimate)}{'*' if best else ' '}" if interval else "– ")
+            cells.append(f"{fixed(interval.estimate)}{'*' if best else ' '}" if interval else "– ")
         table.add_row(arm_label(arm), *cells)
     return table

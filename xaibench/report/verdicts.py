@@ -62,11 +62,11 @@ def best_sentence(of: Verdict) -> str:
         return f"{by}, {spoken(of.best)} is best, {_estimate(of)}: {_beats(of)}{_reference_clause(of)}."
     if of.beaten:
         return (
-            f"{by}, {spoken(of.best)} has the best mean, {_estimate(of)}: {_beats(of)} but cannot be told from "
+            f"{by}, {spoken(of.best)} has the best mean of the layers, {_estimate(of)}: {_beats(of)} but cannot be told from "
             f"{_named(of, of.undecided)} ({p_at_least(of.p(of.undecided))}){_reference_clause(of)}."
         )
     return (
-        f"{by}, no layer is settled as the best: {spoken(of.best)} has the best mean, {_estimate(of)}, but cannot be "
+        f"{by}, no layer is settled as the best: {spoken(of.best)} has the best mean of the layers, {_estimate(of)}, but cannot be "
         f"told from {_named(of, of.undecided)} ({p_at_least(of.p(of.undecided))}){_too_few(of)}{_reference_clause(of)}."
     )
 

@@ -37,7 +37,7 @@ def check_sanity(
     Returns
     -------
     records : list of Record
-        Metric ``randomization``, without step 0, which is 1 by definition.
+        Metric ``randomization``. Step 0 is the trained model, 1 by definition; tables leave it out of every mean.
     maps : dict of array
         ``cascade/…`` of the first seed and images, step 0 included.
     """
@@ -58,8 +58,7 @@ def check_sanity(
             seed=seed,
         )
         for step in steps:
-            if step.step > 0:
-                records.extend(_rows(bench, settings, batch, step, names))
+            records.extend(_rows(bench, settings, batch, step, names))
             if seed == settings.seeds[0]:
                 maps.update(_stored(batch, step, names))
     return records, maps
