@@ -1,7 +1,7 @@
 """Redraw everything a person reads from a run's records and maps: tables, figures, summary and page. No model."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from xaibench.report.figures.strip import strip_figure
 from xaibench.report.figures.style import save
 from xaibench.report.labels import Arm, arms
 from xaibench.report.page import latest_provenance, render_page
-from xaibench.report.pictures import pictured, pictured_names, spread_evenly, strips
+from xaibench.report.pictures import Strip, pictured, pictured_names, spread_evenly, strips
 from xaibench.report.summaries import cascades, mean_curves, phase_costs, randomized_modules, similarities
 from xaibench.report.tables import Tables, make_tables, write_tables
 from xaibench.report.writers import to_csv
@@ -104,7 +104,7 @@ def _page(parts: _Run, run: Mapping[str, Any], layers: Sequence[str] | None) -> 
         answer=answer(parts.tables),
         run=run,
         pictured=pictured(parts.maps, parts.records, names=chosen, categories=parts.categories),
-        strips=strips(parts.maps),
+        strips=_strips(parts),
         layers=layers,
         n_pictures=len(names),
     )
@@ -128,9 +128,19 @@ def _gallery(parts: _Run) -> Figure | None:
 
 
 def _strip(parts: _Run) -> Figure | None:
-    found = strips(parts.maps)
+    found = _strips(parts)
     modules = randomized_modules(parts.records)
     return strip_figure(found[0], modules=modules, labels=_all_labels(parts, found[0].maps)) if found else None
+
+
+def _strips(parts: _Run) -> list[Strip]:
+    """Return the strips with their arms in the run's order; those without records come last."""
+    order = {arm: place for place, arm in enumerate(parts.order)}
+    found = strips(parts.maps)
+    rows = [sorted(strip.maps, key=lambda arm: order.get(arm, len(order))) for strip in found]
+    return [
+        replace(strip, maps={arm: strip.maps[arm] for arm in arms}) for strip, arms in zip(found, rows, strict=True)
+    ]
 
 
 def _cascade(parts: _Run) -> Figure | None:
