@@ -12,7 +12,7 @@ from xaibench.settings import RunSettings
 _HELP = """\
 xaibench: which layer and method explain this image classifier best, can the number be trusted, and what does it cost?
 
-  xaibench                                run the main experiment (embedded images and ResNet-50, about 2 minutes)
+  xaibench                                run the main experiment (embedded images and ResNet-50, about 3 minutes)
   xaibench KEY=VALUE ...                  run it with other choices
   xaibench -m KEY=VALUE,VALUE ...         run it once for each combination
   xaibench experiments                    list the experiments
@@ -22,6 +22,7 @@ xaibench: which layer and method explain this image classifier best, can the num
 
 choices (KEY=VALUE):
 {groups}
+               model= also takes any torchvision classifier's name, or your own module:function
   layers=[layer3.5,layer4.2]  module names, or a group: stages, blocks, last
   target=predicted            predicted, label, runner_up, least_likely, or a class index
   score=logit                 logit, probability, log_probability, margin
