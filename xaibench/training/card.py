@@ -72,7 +72,7 @@ def _markdown(card: dict[str, Any]) -> str:
 - Training images: `Shapes(n={data["n"]}, seed={data["seed"]})`, generator {data["generator"]}; {card["curve"][-1]["images"]} views, {minutes:.0f} minutes of training
   ({card["provenance"]["device"]}, {card["provenance"]["threads"]} threads).
 - Recipe: `xaibench.training.recipe.Recipe`, seed {recipe["seed"]}; `xaibench experiment=train_shapes` runs it again. Views begin as close windows on the object without
-  textures; textures come in, then the windows widen to the whole image. The learning rate falls twice, as its cycles say.
+  textures; textures come in, then the windows widen to the whole image. The learning rate rises and falls in {len(recipe["cycles"])} cycles.
 - SHA-256 of the file: `{card["sha256"]}`
 
 ## Training curve
