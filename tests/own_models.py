@@ -17,9 +17,9 @@ SMALL_RUN = (
     "data.size=32",
     "curve_steps=3",
     "shard_size=2",
-    "sanity.n_images=2",
-    "sanity.seeds=[0,1]",
-    "sanity.granularity=module",
+    "sanity.parameter_randomization.n_images=2",
+    "sanity.parameter_randomization.seeds=[0,1]",
+    "sanity.parameter_randomization.granularity=module",
     "timing=none",
     "out=run",
 )

@@ -51,7 +51,7 @@ def test_every_map_has_every_metric(finished):
     metrics |= {"pointing_game", "energy_in_mask", "best_iou", "tied_fraction"}
     assert len(per_map) == 6 * 5
     assert all(set(found) == metrics for _, found in per_map)
-    assert set(records["metric"]) >= {"randomization", "milliseconds", "image", "confidence", "correct"}
+    assert set(records["metric"]) >= {"parameter_randomization", "milliseconds", "image", "confidence", "correct"}
 
 
 def test_curves_are_kept_and_their_area_is_the_value(finished):
@@ -75,7 +75,7 @@ def test_every_value_has_its_cost_and_undefined_ones_a_reason(finished):
 
 def test_the_cascade_has_every_module_seed_and_similarity(finished):
     records = RunFolder.open(finished[0]).records()
-    rows = records[records["metric"] == "randomization"]
+    rows = records[records["metric"] == "parameter_randomization"]
     steps = rows[["step", "module"]].drop_duplicates().sort_values("step")
     assert steps["module"].tolist() == ["", "fc", "bn2", "conv2", "bn1", "conv1"]
     assert set(rows["seed"]) == {0, 1}
@@ -166,7 +166,7 @@ def _killed_at_random_moments(tmp_path, words, moments, seed):
 @pytest.mark.slow
 def test_killed_at_ten_random_moments_the_values_are_those_of_an_undisturbed_run(tmp_path):
     words = [word for word in SMALL_RUN if not word.startswith("data.n")]
-    words += ["data.n=40", "sanity.seeds=[0,1,2]", "threads=1"]
+    words += ["data.n=40", "sanity.parameter_randomization.seeds=[0,1,2]", "threads=1"]
     (tmp_path / "whole").mkdir()
     (tmp_path / "killed").mkdir()
     _run_elsewhere(tmp_path / "whole", *words)

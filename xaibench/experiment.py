@@ -9,7 +9,6 @@ from typing import Any
 import torch
 
 from xaibench.execution.serial import Shard, run_shards
-from xaibench.explainers.cams import CAM
 from xaibench.metrics.catalogue import CurveMetric, MaskingMetric
 from xaibench.metrics.inference import largest_deviation
 from xaibench.models.layers import layer_names
@@ -18,7 +17,7 @@ from xaibench.records.run_folder import RunFolder, fingerprint, values_digest
 from xaibench.report.redraw import write_report
 from xaibench.report.terminal import print_report
 from xaibench.settings import BESIDE_THE_VALUES, RunSettings
-from xaibench.shards.sanity import check_sanity
+from xaibench.shards.sanity import sanity_shards
 from xaibench.shards.scores import score_images
 from xaibench.shards.timing import time_path
 from xaibench.timing.conditions import device_name
@@ -80,14 +79,7 @@ def plan(bench: Workbench) -> list[Shard]:
         Shard(f"scores-{number:04d}", partial(score_images, bench, part), per_image * len(part))
         for number, part in enumerate(parts)
     ]
-    cams = sum(isinstance(explainer, CAM) for explainer in bench.explainers.values())
-    if bench.sanity is not None:
-        few = range(min(bench.sanity.n_images, n))
-        cost = 60.0 * len(few) * max(cams, 1)
-        shards += [
-            Shard(f"sanity-{number:04d}", partial(check_sanity, bench, bench.sanity, seed, few), cost)
-            for number, seed in enumerate(bench.sanity.seeds)
-        ]
+    shards += sanity_shards(bench)
     if bench.timing is not None:
         few = range(min(bench.timing.n_images, n))
         shards.append(Shard("timing-0000", partial(time_path, bench, bench.timing, few), 1500.0))

@@ -21,10 +21,10 @@ class RunSettings:
         ``evaluate`` scores explanations, ``train`` makes the embedded model.
     data, model : dict
         ``name`` and arguments of the images and of the classifier.
-    explainer, metric : dict of dict
-        By a name of one's own: ``name`` and arguments.
-    sanity, timing, training : dict
-        Settings of the parameter randomization, of the timed path, of the recipe; empty leaves them out.
+    explainer, metric, sanity : dict of dict
+        By a name of one's own: ``name`` and arguments. The last are the sanity checks; empty leaves them out.
+    timing, training : dict
+        Settings of the timed path, of the recipe; empty leaves them out.
     layers : list of str or str
         Module names or groups (``stages``, ``blocks``, ``last``).
     target : str or int

@@ -16,10 +16,9 @@ from xaibench.explainers.capture import activations_of
 from xaibench.explainers.catalogue import EXPLAINERS
 from xaibench.explainers.explainer import Explainer
 from xaibench.explainers.targets import TARGET_RULES
-from xaibench.metrics.catalogue import METRICS, CurveMetric
+from xaibench.metrics.catalogue import METRICS, SANITY, CurveMetric
 from xaibench.metrics.inference import fast_copy
 from xaibench.metrics.ordering import Order
-from xaibench.metrics.parameter_randomization import ParameterRandomization
 from xaibench.models.checks import PROBE_SIZE, check_classifier
 from xaibench.models.classifier import Classifier
 from xaibench.models.layers import resolve_layers
@@ -51,7 +50,8 @@ class Workbench:
         By the name under which they are recorded.
     metrics : dict
         Settings objects of `METRICS`, likewise.
-    sanity : ParameterRandomization or None
+    sanity : dict
+        Settings objects of `SANITY`, likewise.
     timing : ExplanationPath or None
     labels_fit : bool
         Whether the data's labels are the model's classes.
@@ -64,7 +64,7 @@ class Workbench:
     layers: tuple[str, ...]
     explainers: Mapping[str, Explainer]
     metrics: Mapping[str, Any]
-    sanity: ParameterRandomization | None
+    sanity: Mapping[str, Any]
     timing: ExplanationPath | None
     labels_fit: bool
 
@@ -90,7 +90,7 @@ def set_up(settings: RunSettings) -> Workbench:
             raise ValueError(f"{name} must be at least 1; got {getattr(settings, name)}")
     # settings that need no model are checked first: they cost nothing
     metrics = {key: _metric(key, leaf) for key, leaf in settings.metric.items()}
-    sanity = _optional(ParameterRandomization, "sanity", settings.sanity)
+    sanity = {key: _check(key, leaf) for key, leaf in settings.sanity.items()}
     timing = _optional(ExplanationPath, "timing", settings.timing)
     data_kind = _picked("data", settings.data, DATA)
 
@@ -162,6 +162,11 @@ def _metric(key: str, leaf: Mapping[str, Any]) -> Any:
     if isinstance(metric, CurveMetric):
         metric.curve(key)  # a curve checks its own choices
     return metric
+
+
+def _check(key: str, leaf: Mapping[str, Any]) -> Any:
+    kind = _picked("sanity", leaf, SANITY)
+    return made(kind, f"sanity.{key}", _arguments(leaf))
 
 
 def _explainer(classifier: Classifier, key: str, leaf: Mapping[str, Any]) -> Explainer:

@@ -220,6 +220,7 @@ def test_settings_are_told_apart_and_checked():
     settings = ParameterRandomization(seeds=[3, 4], similarities=["ssim"])
     assert settings.seeds == (3, 4)
     assert settings.defining() == {
+        "name": "parameter_randomization",
         "order": "top_down",
         "granularity": "block",
         "scheme": "initialization",

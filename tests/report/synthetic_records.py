@@ -115,9 +115,11 @@ def _similarities(keys: dict, index: int, rng: np.random.Generator) -> Iterator[
         passes = 1 / 12 if keys["step"] else 0.0
         if index == 1 and keys["layer"] == "layer1.2" and variant != "ssim":
             why = {"status": "undefined", "reason": "the trained model's map is constant"}
-            yield Record("randomization", math.nan, variant=variant, **keys, **why, forward_passes=passes, seconds=0.01)
+            yield Record(
+                "parameter_randomization", math.nan, variant=variant, **keys, **why, forward_passes=passes, seconds=0.01
+            )
         else:
-            yield Record("randomization", value, variant=variant, **keys, forward_passes=passes, seconds=0.01)
+            yield Record("parameter_randomization", value, variant=variant, **keys, forward_passes=passes, seconds=0.01)
 
 
 def _timing_rows(rng: np.random.Generator) -> Iterator[Record]:

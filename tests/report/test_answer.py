@@ -163,7 +163,7 @@ def test_other_metrics_lead_where_there_is_no_curve():
 def test_sanity_compares_with_a_reference_where_there_is_one():
     rows = [
         Record(
-            "randomization",
+            "parameter_randomization",
             0.3 if layer else 0.28,
             image=image,
             explainer=explainer,

@@ -134,7 +134,7 @@ def without(*metrics):
 @pytest.mark.parametrize(
     ("records", "maps", "present", "absent"),
     [
-        (without("randomization"), True, "cost", "cascade"),
+        (without("parameter_randomization"), True, "cost", "cascade"),
         (without("milliseconds", "ratio_to_inference", "peak_memory_mib"), True, "scores", "cost"),
         (without(), False, "curves", "gallery"),
         (synthetic_records(2), True, "gallery", None),

@@ -46,7 +46,7 @@ def test_a_cascade_with_an_undefined_step_is_in_no_average():
     # the steps that remain of it would be others than those of the rest
     rows = [
         Record(
-            "randomization",
+            "parameter_randomization",
             value,
             image=image,
             explainer="grad_cam",
@@ -60,11 +60,20 @@ def test_a_cascade_with_an_undefined_step_is_in_no_average():
     ]
     undefined = {"status": "undefined", "reason": "constant map"}
     rows += [
-        Record("randomization", 0.9, image="c", explainer="grad_cam", layer="x", variant="ssim", step=1, module="1")
+        Record(
+            "parameter_randomization",
+            0.9,
+            image="c",
+            explainer="grad_cam",
+            layer="x",
+            variant="ssim",
+            step=1,
+            module="1",
+        )
     ]
     rows += [
         Record(
-            "randomization",
+            "parameter_randomization",
             math.nan,
             image="c",
             explainer="grad_cam",
@@ -84,8 +93,8 @@ def test_a_cascade_with_an_undefined_step_is_in_no_average():
 
 
 def test_nothing_checked_and_everything_undefined(records):
-    assert sanity(records[records["metric"] != "randomization"]).empty
-    blank = records[records["metric"] == "randomization"].assign(value=np.nan, status="undefined")
+    assert sanity(records[records["metric"] != "parameter_randomization"]).empty
+    blank = records[records["metric"] == "parameter_randomization"].assign(value=np.nan, status="undefined")
     table = sanity(blank)
     assert table[["first", "end", "mean", "end_low"]].isna().all(axis=None)
     assert set(table["note"]) == {"no value is defined"}

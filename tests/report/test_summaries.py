@@ -38,7 +38,7 @@ def test_seeds_are_averaged_within_an_image_first():
     # image a has two seeds, image b one: the mean is over images, (2 + 6) / 2, not over rows
     values = (("a", 0, 1.0), ("a", 1, 3.0), ("b", 0, 6.0))
     keys = {"explainer": "grad_cam", "layer": "l", "variant": "ssim", "module": "fc", "step": 1}
-    rows = [Record("randomization", v, image=i, seed=s, **keys) for i, s, v in values]
+    rows = [Record("parameter_randomization", v, image=i, seed=s, **keys) for i, s, v in values]
     assert cascades(as_frame(rows), "ssim")["grad_cam", "l"].mean.tolist() == [4.0]
 
 
@@ -49,7 +49,9 @@ def test_the_cascade_of_a_run():
     lines = cascades(records, "spearman")
     assert [layer for _, layer in lines] == list(LAYERS)
     assert lines["grad_cam", "layer4.2"].mean[0] == 1
-    undefined = (records["metric"] == "randomization") & (records["variant"] == "spearman") & records["value"].isna()
+    undefined = (
+        (records["metric"] == "parameter_randomization") & (records["variant"] == "spearman") & records["value"].isna()
+    )
     assert sum(line.n_undefined for line in lines.values()) == undefined.sum() > 0
 
 

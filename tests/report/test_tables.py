@@ -42,7 +42,7 @@ def test_records_as_read_from_parquet(tables, tmp_path):
     pa = pytest.importorskip("pyarrow")
     from xaibench.records.table import SCHEMA, read_records
 
-    for name, rows in synthetic_records().groupby(synthetic_records()["metric"] == "randomization"):
+    for name, rows in synthetic_records().groupby(synthetic_records()["metric"] == "parameter_randomization"):
         file = tmp_path / f"{'sanity' if name else 'early'}-0000.parquet"
         pq.write_table(pa.Table.from_pandas(rows, schema=SCHEMA, preserve_index=False), file)
     found = make_tables(read_records(sorted(tmp_path.glob("*.parquet"))), layers=LAYERS, n_resamples=299)

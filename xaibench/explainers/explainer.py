@@ -29,6 +29,10 @@ class Explainer(ABC):
     layers: tuple[str, ...] = ("",)
     upsampling: str = "bilinear"
 
+    def forward_passes(self) -> float:
+        """Images put through the model for one image's maps, all layers together."""
+        return 1.0
+
     @abstractmethod
     def maps(
         self,

@@ -71,8 +71,16 @@ def luminance(images: Images) -> Maps:
     return torch.einsum("c,bchw->bhw", weights, images.float())
 
 
+class Reference(Explainer):
+    """An explainer that ignores the model."""
+
+    def forward_passes(self) -> float:
+        """None: the model is not asked."""
+        return 0.0
+
+
 @dataclass(frozen=True)
-class Random(Explainer):
+class Random(Reference):
     """Uniform noise; see `random_maps`. Its scores are those of removing pixels in random order.
 
     Attributes
@@ -99,7 +107,7 @@ class Random(Explainer):
 
 
 @dataclass(frozen=True)
-class Center(Explainer):
+class Center(Reference):
     """A Gaussian on the image's centre, where photographers put things; see `center_maps`.
 
     Attributes
@@ -128,7 +136,7 @@ class Center(Explainer):
 
 
 @dataclass(frozen=True)
-class Sobel(Explainer):
+class Sobel(Reference):
     """Edges; see `sobel_maps`. Passes for an explanation, though no model was asked."""
 
     name: ClassVar[str] = "sobel"
@@ -146,7 +154,7 @@ class Sobel(Explainer):
 
 
 @dataclass(frozen=True)
-class RawImage(Explainer):
+class RawImage(Reference):
     """The image's own luminance, signed as the normalized image is; see `luminance`."""
 
     name: ClassVar[str] = "raw_image"

@@ -5,6 +5,7 @@ from xaibench.metrics.deletion import Deletion
 from xaibench.metrics.energy import EnergyInMask
 from xaibench.metrics.insertion import Insertion
 from xaibench.metrics.masking import AverageDrop, IncreaseInConfidence
+from xaibench.metrics.parameter_randomization import ParameterRandomization
 from xaibench.metrics.pointing_game import PointingGame
 
 CurveMetric = Deletion | Insertion
@@ -25,3 +26,6 @@ LOCALIZATION: dict[str, type[LocalizationMetric]] = {
     "best_iou": BestIoU,
 }
 METRICS: dict[str, type] = {**CURVES, **MASKING, **LOCALIZATION}
+
+# the sanity checks, which compare maps of the model with maps of another one; shards/sanity.py runs them
+SANITY: dict[str, type] = {"parameter_randomization": ParameterRandomization}

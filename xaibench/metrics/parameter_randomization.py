@@ -94,7 +94,8 @@ class ParameterRandomization:
 
     def defining(self) -> dict[str, object]:
         """Return the choices that define a value beside its seed and similarity, for the record."""
-        return {k: v for k, v in asdict(self).items() if k not in ("seeds", "n_images", "reuse", "similarities")}
+        beside = ("seeds", "n_images", "reuse", "similarities")
+        return {"name": self.name} | {key: value for key, value in asdict(self).items() if key not in beside}
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from xaibench.metrics.cards import CARDS
+from xaibench.metrics.cards import CARDS, Card
 
 Arm = tuple[str, str]
 """What competes: (explainer, layer); the layer is "" for an explainer without layers."""
@@ -65,8 +65,21 @@ def higher_is_better(metric: str, settings: str = "{}") -> bool | None:
     settings : str
         The records' settings, JSON: a metric under a name of its own says there, as ``name``, which one it is.
     """
-    card = CARDS.get(metric) or CARDS.get(json.loads(settings or "{}").get("name", ""))
+    card = card_of(metric, settings)
     return None if card is None else card.higher_is_better
+
+
+def card_of(metric: str, settings: str = "{}") -> Card | None:
+    """The metric's card, found by its name in the records or, for one under a name of its own, in its settings."""
+    return CARDS.get(metric) or CARDS.get(json.loads(settings or "{}").get("name", ""))
+
+
+def of_family(records: pd.DataFrame, *families: str) -> pd.Series:
+    """Whether each record's metric belongs to one of these families of cards."""
+    known = records[["metric", "settings"]].drop_duplicates("metric")
+    cards = {metric: card_of(metric, settings) for metric, settings in known.itertuples(index=False)}
+    inside = {metric for metric, card in cards.items() if card is not None and card.family in families}
+    return records["metric"].isin(inside)
 
 
 def metric_title(metric: str) -> str:

@@ -30,7 +30,7 @@ def sanity(
     counts values over all steps; an image and seed with an undefined step has no average, so that all averages are
     over the same steps.
     """
-    rows = records[(records["metric"] == "randomization") & (records["step"] > 0)]
+    rows = records[(records["metric"] == "parameter_randomization") & (records["step"] > 0)]
     options = {"confidence": confidence, "n_resamples": n_resamples, "seed": seed}
     found = []
     for arm in arms(rows, layers):

@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from xaibench.report.labels import Arm, arm_label, arms, higher_is_better, is_reference, metric_title
+from xaibench.report.labels import Arm, arm_label, arms, higher_is_better, is_reference, metric_title, of_family
 from xaibench.statistics.agreement import Agreement, concordance
 from xaibench.statistics.best import BestSet, adjusted_p, best_set
 from xaibench.statistics.intervals import N_RESAMPLES, Interval, mean_intervals
 from xaibench.statistics.paired import compare_pairs
 from xaibench.statistics.sample_size import images_needed
 
-NO_SCORES = ("randomization", "milliseconds", "ratio_to_inference", "peak_memory_mib", "image")
-"""Metrics with tables of their own."""
+NO_SCORES = ("sanity", "timing")
+"""Families of metrics with tables of their own."""
 
 SUMMARY_COLUMNS = [
     "metric", "variant", "explainer", "layer", "arm", "mean", "low", "high", "median", "n", "undefined", "failed",
@@ -106,7 +106,8 @@ def analyse(
     confidence, n_resamples, seed
         Of the intervals and tests.
     """
-    scored = records[~records["metric"].isin(NO_SCORES) & (records["image"] != "")]
+    with_own_table = of_family(records, *NO_SCORES) | (records["metric"] == "image")
+    scored = records[~with_own_table & (records["image"] != "")]
     order = arms(records, layers)
     options: dict[str, Any] = {"confidence": confidence, "n_resamples": n_resamples, "seed": seed}
     return [_analyse_one(rows, order, options) for _, rows in scored.groupby(["metric", "variant"], sort=False)]

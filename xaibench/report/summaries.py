@@ -60,7 +60,7 @@ def cascades(records: pd.DataFrame, similarity: str) -> dict[Arm, MeanLine]:
 
     Seeds are averaged within an image first: images, not seeds, are what the band generalizes to.
     """
-    rows = records[(records["metric"] == "randomization") & (records["variant"] == similarity)]
+    rows = records[(records["metric"] == "parameter_randomization") & (records["variant"] == similarity)]
     lines = {}
     for arm in arms(rows):
         own = rows[(rows["explainer"] == arm[0]) & (rows["layer"] == arm[1])]
@@ -72,13 +72,13 @@ def cascades(records: pd.DataFrame, similarity: str) -> dict[Arm, MeanLine]:
 
 def randomized_modules(records: pd.DataFrame) -> list[str]:
     """Names of the modules by step of the cascade; the first, step 0, is "" for the trained model."""
-    rows = records.loc[records["metric"] == "randomization", ["step", "module"]].drop_duplicates("step")
+    rows = records.loc[records["metric"] == "parameter_randomization", ["step", "module"]].drop_duplicates("step")
     return [str(module) for module in rows.sort_values("step")["module"]]
 
 
 def similarities(records: pd.DataFrame) -> list[str]:
     """Which similarities the cascades were measured with, in the order of their first row."""
-    return unique(records.loc[records["metric"] == "randomization", "variant"])
+    return unique(records.loc[records["metric"] == "parameter_randomization", "variant"])
 
 
 def phase_costs(records: pd.DataFrame, metric: str = "milliseconds") -> pd.DataFrame:

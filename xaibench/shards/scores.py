@@ -80,9 +80,9 @@ def explain_batch(bench: Workbench, batch: Batch) -> Explained:
         size = (batch.images.shape[2], batch.images.shape[3])
         full = {arm: upsample(values, size, mode=bench.explainers[arm[0]].upsampling) for arm, values in made.items()}
         share = (time.perf_counter() - start) / len(made) / len(batch.names)
-        looks = isinstance(bench.explainers[group[0]], CAM)
+        cost = bench.explainers[group[0]].forward_passes() / len(made)
         for arm, values in made.items():
-            maps[arm], passes[arm], seconds[arm] = values, float(looks) / len(made), share
+            maps[arm], passes[arm], seconds[arm] = values, cost, share
             attributions.append(full[arm])
     return Explained(maps, torch.stack(attributions, dim=1), passes, seconds)
 

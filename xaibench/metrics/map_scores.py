@@ -1,0 +1,81 @@
+"""What a metric gives for M maps of each of B images, whatever the metric: the form in which the shards record it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from xaibench.explainers.explainer import Explainer
+
+
+@dataclass(frozen=True, eq=False)
+class MapScores:
+    """One value for every map of every image; all tensors on the CPU.
+
+    Attributes
+    ----------
+    values : Tensor of float64, shape (B, M)
+        NaN where undefined.
+    forward_passes : Tensor of float64, shape (B, M)
+        Images put through the model for each value; a pass that several values share counts in equal parts, so that
+        the sum is the exact number.
+    reasons : tuple of tuples of str, (B, M)
+        Why a value is undefined; "" where it is not.
+    curve_x, curve_y : Tensor, shape (B, M, T), optional
+        The curve behind each value, where there is one.
+    """
+
+    values: Float[Tensor, "B M"]
+    forward_passes: Float[Tensor, "B M"]
+    reasons: tuple[tuple[str, ...], ...]
+    curve_x: Float[Tensor, "B M T"] | None = field(default=None)
+    curve_y: Float[Tensor, "B M T"] | None = field(default=None)
+
+
+@runtime_checkable
+class ModelMetric(Protocol):
+    """A metric that asks the model about changed images: correlation, regression, information curves."""
+
+    def scores(
+        self,
+        model: object,
+        images: Float[Tensor, "B C H W"],
+        targets: Int[Tensor, " B"],
+        attributions: Float[Tensor, "B M H W"],
+        *,
+        batch_size: int = 32,
+    ) -> MapScores:
+        """Score M signed maps of each image."""
+        ...
+
+
+@runtime_checkable
+class MapMetric(Protocol):
+    """A metric of the map alone, such as its complexity."""
+
+    def map_scores(self, attributions: Float[Tensor, "B M H W"]) -> MapScores:
+        """Score M signed maps of each image without asking the model."""
+        ...
+
+
+@runtime_checkable
+class ExplainerMetric(Protocol):
+    """A metric that explains changed images again: robustness, coherency."""
+
+    def explainer_scores(
+        self,
+        model: Any,
+        images: Float[Tensor, "B C H W"],
+        targets: Int[Tensor, " B"],
+        explainer: Explainer,
+        attributions: Mapping[str, Float[Tensor, "B H W"]],
+        *,
+        batch_size: int = 32,
+    ) -> dict[str, MapScores]:
+        """Score an explainer; by its layer, with M = 1.
+
+        `attributions` are the explainer's own for these images and targets, so that they need not be made again.
+        """
+        ...
