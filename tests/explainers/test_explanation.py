@@ -1,6 +1,6 @@
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import pytest
 import torch
@@ -10,6 +10,7 @@ from xaibench.explainers import EXPLAINERS, REFERENCES, explain
 from xaibench.explainers.cam import CAMS
 from xaibench.explainers.cams import CAM_CLASSES, GradCAM, LayerCAM
 from xaibench.explainers.capture import capture
+from xaibench.explainers.catalogue import GRADIENTS
 from xaibench.explainers.explainer import Explainer
 from xaibench.explainers.upsample import upsample
 from xaibench.names import UnknownName
@@ -23,7 +24,8 @@ def network():
 
 
 def _build(kind):
-    return kind(LAYERS) if kind in CAM_CLASSES.values() else kind()
+    few = {"layers": LAYERS, "n_steps": 3, "n_samples": 3}
+    return kind(**{field.name: few[field.name] for field in fields(kind) if field.name in few})
 
 
 @pytest.mark.parametrize("name", EXPLAINERS)
@@ -44,7 +46,9 @@ def test_every_explainer_keeps_the_contract(network, name):
 
 
 def test_the_catalogue_is_complete():
-    assert set(EXPLAINERS) == set(CAMS) | {"random", "center", "sobel", "raw_image"}
+    gradients = {"gradient", "input_x_gradient", "guided_backprop", "guided_grad_cam", "integrated_gradients"}
+    assert set(GRADIENTS) == gradients | {"smooth_grad"}
+    assert set(EXPLAINERS) == {*CAMS, *GRADIENTS, *REFERENCES}
     assert set(REFERENCES) == {"random", "center", "sobel", "raw_image"}
 
 

@@ -15,6 +15,7 @@ TARGETS = torch.tensor([1, 0])
     ("probability", [0.75, 0.5]),
     ("log_probability", [math.log(0.75), math.log(0.5)]),
     ("margin", [math.log(3.0), 0.0]),
+    ("sigmoid", [0.75, 1 / (1 + math.exp(-2.0))]),
 ])  # fmt: skip
 def test_closed_forms(score, expected):
     torch.testing.assert_close(score_of(LOGITS, TARGETS, score), torch.tensor(expected, dtype=torch.float64))

@@ -1,4 +1,4 @@
-"""Explainers: capture, the CAM family and the reference explainers. Names are looked up, and torch loaded, on use."""
+"""Explainers: capture, the CAM family, gradients and the reference explainers. Names, and torch, are loaded on use."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING

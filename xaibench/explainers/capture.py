@@ -103,7 +103,7 @@ def capture(
         raise unknown("target rule", targets, TARGET_RULES)
     with _prepared(model, images, layers) as (network, images, names), torch.enable_grad():
         logits, recorder = _forward(network, images, names, token_grid, track=True)
-        _check_logits(logits, len(images))
+        check_logits(logits, len(images))
         if isinstance(targets, Tensor):
             targets = check_targets(targets, logits)
         else:
@@ -122,7 +122,7 @@ def activations_of(
     """
     with _prepared(model, images, layers) as (network, images, names), torch.no_grad():
         logits, recorder = _forward(network, images, names, token_grid, track=False)
-        _check_logits(logits, len(images))
+        check_logits(logits, len(images))
         return recorder.activations()
 
 
@@ -145,7 +145,8 @@ def _prepared(
         yield network, images.clone() if images.is_inference() else images.detach(), modules
 
 
-def _check_logits(logits: object, count: int) -> None:
+def check_logits(logits: object, count: int) -> None:
+    """Raise unless a network put out finite logits (B, classes) for so many images; see `capture` for the errors."""
     if not isinstance(logits, Tensor):
         raise ValueError(
             f"the model must put out a tensor of logits (B, classes); got {type(logits).__name__}: wrap the model in "

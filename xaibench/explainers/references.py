@@ -23,11 +23,12 @@ def random_maps(images: Images, *, seed: int) -> Maps:
 
     The same image gets the same map in any batch, order, run and process. The draw is made on the CPU.
     """
-    maps = [torch.rand(image.shape[1:], generator=_generator(image, seed)) for image in images]
+    maps = [torch.rand(image.shape[1:], generator=generator_of(image, seed)) for image in images]
     return torch.stack(maps).to(images.device)
 
 
-def _generator(image: Tensor, seed: int) -> torch.Generator:
+def generator_of(image: Float[Tensor, "C H W"], seed: int) -> torch.Generator:
+    """Return a CPU generator that depends on `seed` and the image's own values, never on its neighbours in a batch."""
     pixels = image.detach().to("cpu", torch.float32).contiguous()
     digest = sha256(f"{seed}:{tuple(pixels.shape)}:".encode() + pixels.numpy().tobytes()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big", signed=True))
@@ -99,11 +100,11 @@ class Random(Reference):
         *,
         generator: torch.Generator | None = None,
     ) -> dict[str, Maps]:
-        """Return noise; from `generator`, image after image, if one is given, else from seed and image."""
+        """Return noise; from the image and a seed, which a `generator` draws if one is given."""
         if generator is None:
             return {"": random_maps(images, seed=self.seed)}
-        size = (len(images), *images.shape[2:])
-        return {"": torch.rand(size, generator=generator, device=generator.device).to(images.device)}
+        drawn = torch.randint(2**62, (), generator=generator, device=generator.device)
+        return {"": random_maps(images, seed=int(drawn))}
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What is differentiated: logit (Grad-CAM's own), probability, log-probability or logit margin."""
+"""What is read from the logits for one class, and differentiated: the logit (Grad-CAM's own) or what is made of it."""
 
 from collections.abc import Callable
 
@@ -41,11 +41,17 @@ def margin(logits: Logits, targets: Targets) -> Scores:
     return logit(logits, targets) - others.max(dim=1).values
 
 
+def sigmoid(logits: Logits, targets: Targets) -> Scores:
+    """Return the sigmoid of the target's logit, in [0, 1]: its probability if the classes do not exclude each other."""
+    return logit(logits, targets).sigmoid()
+
+
 SCORES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "logit": logit,
     "probability": probability,
     "log_probability": log_probability,
     "margin": margin,
+    "sigmoid": sigmoid,
 }
 
 
