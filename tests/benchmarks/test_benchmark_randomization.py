@@ -30,7 +30,7 @@ def cascade_maps(network, images, layers, *, order, granularity, reuse):
     units = randomization_units(network, images, granularity=granularity)
     targets = torch.zeros(len(images), dtype=torch.long)
     steps = randomization_similarities(
-        network, images, targets, [GradCAM(layers)], units=units, settings=settings, seed=0
+        network, images, targets, {"grad_cam": GradCAM(layers)}, units=units, settings=settings, seed=0
     )
     return [step.maps for step in steps]
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from metric_goldens import Golden
+from quantus_peer import similarity_func
 from scipy import stats
 from skimage.metrics import structural_similarity
 
@@ -50,6 +51,70 @@ def test_golden_pairs_including_ties_and_undefined_ones(function, output, tolera
     assert expected.isnan().any()
     assert expected.isfinite().any()
     torch.testing.assert_close(function(FIRST, SECOND), expected, atol=tolerance, rtol=0, equal_nan=True)
+
+
+def by_percentile(maps, *, signed):
+    """Channels reduced as the paper's code does for display: scaled by the 99th percentile, and clipped."""
+    summed = maps.sum(dim=-1) if signed else maps.abs().sum(dim=-1)
+    high = torch.stack([torch.quantile(values.flatten(), 0.99) for values in summed])[:, None, None]
+    low = summed.amin(dim=(1, 2), keepdim=True)
+    return ((summed + high.abs()) / (2 * high.abs()) if signed else (summed - low) / (high - low)).clamp(
+        -1 if signed else 0, 1
+    )
+
+
+def test_golden_three_channel_maps():
+    """Per-pixel maps of three channels, which the paper reduces in a way of its own before each comparison."""
+    sides, tolerance = (GOLDEN["gradient_a"], GOLDEN["gradient_b"]), GOLDEN.cases["three_channel"]["tolerance"]
+    for name, signed in (("abs", False), ("signed", True)):
+        first, second = (by_percentile(maps, signed=signed) for maps in sides)
+        stored = GOLDEN[f"three_channel/normalised_{name}_a"]
+        torch.testing.assert_close(first[:1], stored, atol=1e-6, rtol=0)
+        expected = GOLDEN[f"three_channel/spearman_{name}"]
+        torch.testing.assert_close(spearman(first, second), expected, atol=tolerance["correlations_abs"], rtol=0)
+    low, high = (torch.stack([getattr(m, f"a{e}")(dim=(1, 2, 3)) for m in sides]) for e in ("min", "max"))
+    scaled = [
+        (m - a[:, None, None, None]) / (b - a)[:, None, None, None] for m, a, b in zip(sides, low, high, strict=True)
+    ]
+    channels = [
+        ssim(a, b, scaled=False, data_range=2.0, sample_covariance=True)
+        for a, b in zip(*(m.unbind(dim=-1) for m in scaled), strict=True)
+    ]
+    expected = GOLDEN["three_channel/ssim_authors"]
+    torch.testing.assert_close(torch.stack(channels).mean(dim=0), expected, atol=tolerance["ssim_abs"], rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "function"),
+    [("spearman", similarity_func.correlation_spearman), ("pearson", similarity_func.correlation_pearson)],
+)
+def test_correlations_are_quantus(name, function):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", stats.ConstantInputWarning)
+        expected = [
+            function(a.double().numpy().ravel(), b.double().numpy().ravel()) for a, b in zip(FIRST, SECOND, strict=True)
+        ]
+        magnitudes = [
+            function(abs(a.numpy().ravel()), abs(b.numpy().ravel())) for a, b in zip(FIRST, SECOND, strict=True)
+        ]
+    expected, magnitudes = (torch.tensor(values, dtype=torch.float64) for values in (expected, magnitudes))
+    torch.testing.assert_close(SIMILARITIES[name](FIRST, SECOND), expected, atol=1e-9, rtol=0, equal_nan=True)
+    if name == "spearman":  # its randomization test takes magnitudes first
+        found = spearman(FIRST, SECOND, absolute=True)
+        torch.testing.assert_close(found, magnitudes, atol=1e-9, rtol=0, equal_nan=True)
+
+
+def test_ssim_is_not_quantus_of_flattened_maps():
+    """Its metrics hand flattened maps to SSIM: a window of 7 neighbours in a row, over row ends. Moving both maps' rows
+    about changes what is near what, hence any structure of the map, but hardly that number."""
+    shuffled = torch.randperm(FIRST.shape[1], generator=torch.Generator().manual_seed(0))
+    a, b = FIRST[1:2], SECOND[1:2]  # signed, moderately similar
+    moved = a[:, shuffled], b[:, shuffled]
+    flat, flat_moved = (similarity_func.ssim(*(m.numpy().ravel() for m in pair)) for pair in ((a, b), moved))
+    assert flat == pytest.approx(GOLDEN["pairs/quantus_ssim_flattened"][1].item(), abs=1e-6)
+    assert abs(flat - flat_moved) < 0.01
+    ours, ours_moved = (ssim(*pair).item() for pair in ((a, b), moved))
+    assert abs(ours - ours_moved) > 0.05
 
 
 def test_golden_hog_descriptors():

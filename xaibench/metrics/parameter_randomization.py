@@ -2,11 +2,15 @@
 
 Unit by unit, parameters are replaced by random ones, and each explainer's map is compared with its map of the trained
 model. A map that stays similar does not depend on what was learned there. Step 0 is the trained model itself: its
-similarity is 1 by definition and belongs to no average.
+similarity is 1 by definition and belongs to no average. With several noisy copies of each image it is Smooth MPRT [2]_,
+which takes the noise of shattered gradients out of the comparison.
 
 .. [1] J. Adebayo et al., "Sanity Checks for Saliency Maps", NeurIPS 2018.
+.. [2] A. Hedström, L. Weber, S. Lapuschkin, M. Höhne, "A Fresh Look at Sanity Checks for Saliency Maps", World
+   Conference on Explainable Artificial Intelligence, 2024.
 """
 
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
@@ -18,18 +22,16 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from xaibench.explainers.borrowed import borrowed, unwrapped
-from xaibench.explainers.errors import NonFiniteOutput
 from xaibench.explainers.explainer import Explainer
-from xaibench.explainers.upsample import upsample
+from xaibench.explainers.smoothed import Smoothed
 from xaibench.metrics.batch_norm import BatchNorm
+from xaibench.metrics.explained import Maps, explained_maps, upsampled
 from xaibench.metrics.randomization import Order, cascade
 from xaibench.metrics.reuse import Reuse, outputs_reused
 from xaibench.metrics.schemes import SCHEMES, Scheme, seed_of
 from xaibench.metrics.similarity import SIMILARITIES, why_undefined
 from xaibench.metrics.units import Granularity, Unit
 from xaibench.names import pick, unknown
-
-Maps = dict[tuple[str, str], Tensor]
 
 
 @dataclass(frozen=True)
@@ -54,10 +56,18 @@ class ParameterRandomization:
         Whether the trained model's class is explained throughout, or at each step the class predicted then (the
         paper's code).
     rectify : bool
-        Whether negative values of maps at a layer are cut off before upsampling, as in Grad-CAM. Maps without a layer
-        stay signed.
+        Whether negative values of class activation maps are cut off before upsampling, as in Grad-CAM. Other maps stay
+        signed.
+    n_samples : int
+        Copies of each image over which an explanation is averaged, the last of them clean; 1 explains the image
+        itself. Smooth MPRT has 50.
+    noise_level : float
+        Standard deviation of the other copies' Gaussian noise, as a fraction of the image's range. Every step sees the
+        same noise.
     n_images : int
         How many images of a run take part.
+    n_pairs : int
+        How many pairs of random maps calibrate each similarity, see `random_map_pairs`.
     reuse : bool
         Whether outputs before the shallowest randomized unit are kept instead of computed again; the numbers are the
         same.
@@ -74,7 +84,10 @@ class ParameterRandomization:
     similarities: Sequence[str] = ("spearman", "spearman_abs", "ssim")
     target: Literal["fixed", "repredicted"] = "fixed"
     rectify: bool = True
+    n_samples: int = 1
+    noise_level: float = 0.1
     n_images: int = 8
+    n_pairs: int = 64
     reuse: bool = True
 
     def __post_init__(self) -> None:
@@ -91,11 +104,29 @@ class ParameterRandomization:
             pick("similarity", similarity, SIMILARITIES)
         if not self.seeds or self.n_images < 1:
             raise ValueError(f"give at least one seed and one image; got seeds={self.seeds}, n_images={self.n_images}")
+        for count in ("n_samples", "n_pairs"):
+            if getattr(self, count) < 1:
+                raise ValueError(f"{count} of the randomization must be at least 1; got {getattr(self, count)}")
+        if not 0 <= self.noise_level < math.inf:
+            raise ValueError(f"noise_level must be a fraction of the image's range, 0 or more; got {self.noise_level}")
 
     def defining(self) -> dict[str, object]:
         """Return the choices that define a value beside its seed and similarity, for the record."""
-        beside = ("seeds", "n_images", "reuse", "similarities")
+        beside = ("seeds", "n_images", "n_pairs", "reuse", "similarities")
         return {"name": self.name} | {key: value for key, value in asdict(self).items() if key not in beside}
+
+    def smoothed(self, explainers: Mapping[str, Explainer], *, seed: int) -> dict[str, Explainer]:
+        """Return the explainers that are run at every step: these, or each averaged over noisy copies.
+
+        Their `forward_passes` are those of one step.
+        """
+        if self.n_samples == 1:
+            return dict(explainers)
+        n_samples, noise_level, draws = self.n_samples, self.noise_level, seed_of(seed, "noise")
+        return {
+            key: Smoothed(explainer, n_samples=n_samples, noise_level=noise_level, clean_last=True, seed=draws)
+            for key, explainer in explainers.items()
+        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,12 +142,12 @@ class StepResult:
     seed : int
     targets : Tensor of int, shape (B,)
         Classes explained at this step.
-    similarities : dict of (explainer, layer, similarity) to Tensor, shape (B,)
+    similarities : dict of (key, layer, similarity) to Tensor, shape (B,)
         NaN where undefined.
-    reasons : dict of (explainer, layer, similarity) to list of str
+    reasons : dict of (key, layer, similarity) to list of str
         Why, by image; "" where defined.
-    maps : dict of (explainer, layer) to Tensor, shape (B, h, w)
-        The step's maps at their own resolution, rectified as `settings` say.
+    maps : dict of (key, layer) to Tensor, shape (B, h, w)
+        The step's maps at their own resolution, rectified and smoothed as `settings` say.
     unchanged : tuple of str
         Parameters of the unit that the scheme left as they were.
     seconds : float
@@ -138,7 +169,7 @@ def randomization_similarities(
     model: nn.Module,
     images: Float[Tensor, "B C H W"],
     targets: Int[Tensor, " B"],
-    explainers: Sequence[Explainer],
+    explainers: Mapping[str, Explainer],
     *,
     units: Sequence[Unit],
     settings: ParameterRandomization,
@@ -157,8 +188,9 @@ def randomization_similarities(
         One batch: all steps keep its activations at hand.
     targets : Tensor of int, shape (B,)
         Classes to explain; for ``target="repredicted"`` used by nobody.
-    explainers : sequence of Explainer
-        With distinct names. Those that draw random numbers get a generator of their own at each step.
+    explainers : mapping of str to Explainer
+        By the key under which their maps are compared and returned. Those that draw random numbers get a generator of
+        their own at each step.
     units : sequence of Unit
         From `randomization_units(model, images, granularity=settings.granularity)`.
     settings : ParameterRandomization
@@ -180,7 +212,10 @@ def randomization_similarities(
         batch_norm=settings.batch_norm,
         images=images,
     )
-    compare = _Comparison(explainers, (images.shape[2], images.shape[3]), settings.similarities)
+    images = _laid_out(images, network)
+    explainers = settings.smoothed(explainers, seed=seed)
+    size, rectify = (images.shape[2], images.shape[3]), settings.rectify
+    compare = _Comparison(settings.similarities)
     trained: Maps = {}
     with _reusing(network, settings) as reuse, closing(steps_to_come) as steps:
         started = time.perf_counter()
@@ -190,12 +225,19 @@ def randomization_similarities(
                 reuse.touch(names, forget=settings.order == "top_down")
             if settings.target == "repredicted":
                 targets = _predicted(network, images)
-            maps = _explain(network, images, targets, explainers, settings, seed_of(seed, "maps", step.number), trained)
+            draws = seed_of(seed, "maps", step.number)
+            maps = explained_maps(network, images, targets, explainers, seed=draws, rectify=rectify, trained=trained)
             trained = trained or maps
-            values, reasons = compare(maps)
+            values, reasons = compare(upsampled(maps, explainers, size))
             module, seconds = step.unit.name if step.unit else "", time.perf_counter() - started
             yield StepResult(step.number, module, seed, targets, values, reasons, maps, step.unchanged, seconds)
             started = time.perf_counter()
+
+
+def _laid_out(images: Tensor, network: nn.Module) -> Tensor:
+    """Channels last, in which a CPU convolves faster even where the weights are laid out otherwise."""
+    convolves = images.device.type == "cpu" and any(isinstance(module, nn.Conv2d) for module in network.modules())
+    return images.contiguous(memory_format=torch.channels_last) if convolves else images
 
 
 def _reusing(network: nn.Module, settings: ParameterRandomization) -> AbstractContextManager[Reuse | None]:
@@ -209,64 +251,24 @@ def _predicted(network: nn.Module, images: Tensor) -> Tensor:
         return network(images).argmax(dim=1)
 
 
-def _explain(
-    network: nn.Module,
-    images: Tensor,
-    targets: Tensor,
-    explainers: Sequence[Explainer],
-    settings: ParameterRandomization,
-    seed: int,
-    trained: Mapping[tuple[str, str], Tensor],
-) -> Maps:
-    maps: Maps = {}
-    for explainer in explainers:
-        generator = torch.Generator().manual_seed(seed_of(seed, explainer.name))
-        expected = {layer: values for (name, layer), values in trained.items() if name == explainer.name}
-        for layer, values in _finite_maps(explainer, network, images, targets, generator, expected).items():
-            maps[explainer.name, layer] = values.relu() if settings.rectify and layer else values
-    return maps
-
-
-def _finite_maps(
-    explainer: Explainer,
-    network: nn.Module,
-    images: Tensor,
-    targets: Tensor,
-    generator: torch.Generator,
-    expected: Mapping[str, Tensor],
-) -> dict[str, Tensor]:
-    """Explain all images, with NaN for those at which the randomized network overflows."""
-    try:
-        return explainer.maps(network, images, targets, generator=generator)
-    except NonFiniteOutput as error:
-        if not expected:
-            raise  # the trained model itself
-        kept = [i for i in range(len(images)) if i not in error.indices]
-        maps = {layer: torch.full_like(values, torch.nan) for layer, values in expected.items()}
-        if kept:
-            for layer, values in explainer.maps(network, images[kept], targets[kept], generator=generator).items():
-                maps[layer][kept] = values
-        return maps
-
-
 class _Comparison:
-    """Compares maps with the first ones it was given, which it describes once."""
+    """Compares attributions with the first ones it was given, which it describes once."""
 
-    def __init__(self, explainers: Sequence[Explainer], size: tuple[int, int], similarities: Sequence[str]) -> None:
-        self._modes = {explainer.name: explainer.upsampling for explainer in explainers}
-        self._size, self._similarities = size, similarities
+    def __init__(self, similarities: Sequence[str]) -> None:
+        self._similarities = similarities
         self._first: Maps = {}
         self._described: dict[tuple[str, str, str], Tensor] = {}
 
-    def __call__(self, maps: Maps) -> tuple[dict[tuple[str, str, str], Tensor], dict[tuple[str, str, str], list[str]]]:
+    def __call__(
+        self, attributions: Maps
+    ) -> tuple[dict[tuple[str, str, str], Tensor], dict[tuple[str, str, str], list[str]]]:
         values, reasons = {}, {}
-        for (explainer, layer), small in maps.items():
-            attributions = upsample(small, self._size, mode=self._modes[explainer])
-            first = self._first.setdefault((explainer, layer), attributions)
+        for (explainer, layer), these in attributions.items():
+            first = self._first.setdefault((explainer, layer), these)
             for name in self._similarities:
                 key = (explainer, layer, name)
-                description = SIMILARITIES[name].describe(attributions)
+                description = SIMILARITIES[name].describe(these)
                 described = self._described.setdefault(key, description)
                 values[key] = SIMILARITIES[name].compare(described, description)
-                reasons[key] = why_undefined(name, first, attributions)
+                reasons[key] = why_undefined(name, first, these)
         return values, reasons

@@ -7,8 +7,8 @@ of that call is kept and only run backwards. The numbers are the same by constru
 
 The decision is local, so no order of execution is assumed and branches, hooks and several calls with other inputs are
 safe. A module runs as ever if a hook sits on a module below it (the modules below decide for themselves then), if it
-is in training mode, would give parameter gradients, writes into its input, or takes or gives anything but tensors and
-plain values. Not supported: modules that draw random numbers in evaluation mode or keep state outside their buffers,
+is in training or inference mode, would give parameter gradients, writes into its input, or takes or gives anything but
+tensors and plain values. Not supported: modules that draw random numbers in evaluation mode or keep state outside their buffers,
 and second derivatives. Memory: one input and output (with a graph: its activations) for the outermost reused modules.
 """
 
@@ -21,6 +21,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+
+from xaibench.explainers.guided import is_guided
 
 Outputs = tuple[Tensor | None, ...]
 
@@ -92,29 +94,49 @@ def _all_named(network: nn.Module, kind: str) -> list[tuple[str, Tensor]]:
 
 @dataclass(eq=False)
 class _Call:
-    """One remembered call: its inputs, its outputs, and the graph between them where a gradient is wanted."""
+    """One remembered call: its inputs, its outputs, and the graph between them where a gradient is wanted.
+
+    Nothing is copied: version counters tell whether somebody wrote into a tensor after the call.
+    """
 
     inputs: tuple[Tensor, ...]
     outputs: Outputs
     single: bool
     graph_inputs: tuple[Tensor, ...] = ()
     graph_outputs: Outputs = ()
+    copied: bool = False  # whether a copy is to be given, as whoever gets the outputs writes into them
+
+    def __post_init__(self) -> None:
+        self._versions = [t._version for t in self.inputs], [t._version for t in self._tensors()]
+
+    def _tensors(self) -> list[Tensor]:
+        return [t for t in self.outputs if t is not None]
+
+    def intact(self) -> bool:
+        """Whether the outputs are what they were."""
+        return all(t._version == then for t, then in zip(self._tensors(), self._versions[1], strict=True))
 
     def matches(self, inputs: tuple[Tensor, ...]) -> bool:
         return all(
-            a.dtype == b.dtype and a.device == b.device and torch.equal(a, b)
-            for a, b in zip(self.inputs, inputs, strict=True)
+            kept._version == then and _same(kept, new)
+            for kept, new, then in zip(self.inputs, inputs, self._versions[0], strict=True)
         )
 
     def recalled(self, inputs: tuple[Tensor, ...]) -> Any:
-        tensors = [t for t in self.outputs if t is not None]
         if self.graph_inputs:
             found = _Recalled.apply(self, *inputs)
             fresh = iter(found if isinstance(found, tuple) else (found,))
         else:
-            fresh = iter([t.clone() for t in tensors])  # the next operation may write into it
+            fresh = iter([t.clone() if self.copied else t.detach() for t in self._tensors()])
         outputs = tuple(None if t is None else next(fresh) for t in self.outputs)
         return outputs[0] if self.single else outputs
+
+
+def _same(kept: Tensor, new: Tensor) -> bool:
+    """Whether two tensors hold the same bits; the same memory does, as `kept` was not written into."""
+    if kept.dtype != new.dtype or kept.device != new.device or kept.shape != new.shape:
+        return False
+    return (kept.data_ptr() == new.data_ptr() and kept.stride() == new.stride()) or torch.equal(kept, new)
 
 
 class _Recalled(torch.autograd.Function):
@@ -143,9 +165,12 @@ class _Memory:
     def __init__(self, reuse: Reuse, module: nn.Module) -> None:
         self.reuse, self.module, self.forward = reuse, module, module.forward
         self.before = module.__dict__.get("forward")
-        self.tensors = frozenset(map(id, (*module.parameters(), *module.buffers())))
-        self.below = [m for m in module.modules() if m is not module]
+        self.parameters = list(module.parameters())
+        self.tensors = frozenset(map(id, (*self.parameters, *module.buffers())))
+        self.within = list(module.modules())
+        self.hooks_below = [hooks for m in self.within if m is not module for hooks in _hooks(m)]
         self.calls: dict[object, _Call | None] = {}
+        self.overwritten: set[object] = set()  # calls whose outputs the next operation writes into
 
     def install(self) -> None:
         self.module.forward = self
@@ -163,15 +188,18 @@ class _Memory:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         values = (*args, *kwargs.values())
-        inputs = tuple(value for value in values if isinstance(value, Tensor))
         if self.reuse.inside or not self._may_answer(values):
             return self.forward(*args, **kwargs)
+        inputs = tuple(value for value in values if isinstance(value, Tensor))
         key = _key(args, kwargs, inputs)
         self.reuse.inside = True
         try:
+            call = self.calls.get(key)
+            if call is not None and not call.intact():
+                self.overwritten.add(key)
+                del self.calls[key]
             if key not in self.calls:
                 return self._remember(key, args, kwargs, inputs)
-            call = self.calls[key]
             if call is None or not call.matches(inputs):
                 return self.forward(*args, **kwargs)
             self.reuse.recalled += 1
@@ -180,33 +208,51 @@ class _Memory:
             self.reuse.inside = False
 
     def _may_answer(self, values: tuple[object, ...]) -> bool:
+        if not self.reuse.touched.isdisjoint(self.tensors) or torch.is_inference_mode_enabled():
+            return False  # tensors made in inference mode do not tell whether they were written into
         plain = all(v is None or isinstance(v, (Tensor, bool, int, float, str)) for v in values)
-        trains = self.module.training or any(m.training for m in self.below)
-        if not plain or trains or not self.reuse.touched.isdisjoint(self.tensors) or any(map(_hooked, self.below)):
+        if not plain or any(m.training for m in self.within) or any(self.hooks_below):
             return False
-        return not (torch.is_grad_enabled() and any(p.requires_grad for p in self.module.parameters()))
+        return not (torch.is_grad_enabled() and any(p.requires_grad for p in self.parameters))
 
     def _remember(self, key: object, args: tuple[Any, ...], kwargs: dict[str, Any], inputs: tuple[Tensor, ...]) -> Any:
-        """Run the module on copies of its inputs and keep what came of it, if it can be given again."""
-        tracked = torch.is_grad_enabled() and any(t.requires_grad for t in inputs)
-        kept = tuple(t.detach().clone() for t in inputs)
-        leaves = (
-            tuple(k.clone().requires_grad_(t.requires_grad) for k, t in zip(kept, inputs, strict=True))
-            if tracked
-            else ()
-        )
-        lent = tuple(t.clone() for t in (leaves or kept))  # a leaf could not be written into
+        """Run the module and keep what came of it, if it can be given again."""
+        if torch.is_grad_enabled() and any(t.requires_grad for t in inputs):
+            return self._remember_graph(key, args, kwargs, inputs)
+        before = [t._version for t in inputs]
+        result = self.forward(*args, **kwargs)
+        outputs = result if isinstance(result, tuple) else (result,)
+        if [t._version for t in inputs] != before or not _given_again(outputs):
+            self.calls[key] = None
+            return result
+        copied = key in self.overwritten
+        values = tuple(None if t is None else t.clone() if copied else t.detach() for t in outputs)
+        kept = tuple(t.detach() for t in inputs)
+        self.calls[key] = _Call(kept, values, not isinstance(result, tuple), copied=copied)
+        return result
+
+    def _remember_graph(
+        self, key: object, args: tuple[Any, ...], kwargs: dict[str, Any], inputs: tuple[Tensor, ...]
+    ) -> Any:
+        """The same with a graph of its own, which starts at copies of the inputs."""
+        leaves = tuple(t.detach().clone().requires_grad_(t.requires_grad) for t in inputs)
+        lent = tuple(t.clone() for t in leaves)  # a leaf could not be written into
+        before = [t._version for t in lent]
         lent_args, lent_kwargs = _with(args, kwargs, iter(lent))
         result = self.forward(*lent_args, **lent_kwargs)
         outputs = result if isinstance(result, tuple) else (result,)
-        written = any(not torch.equal(a, b) for a, b in zip(kept, lent, strict=True))
-        if written or not all(t is None or isinstance(t, Tensor) for t in outputs) or all(t is None for t in outputs):
+        if [t._version for t in lent] != before or not _given_again(outputs):
             self.calls[key] = None
             return self.forward(*args, **kwargs)
-        values = tuple(None if t is None else t.detach().clone() for t in outputs)
-        call = _Call(kept, values, not isinstance(result, tuple), leaves, outputs if tracked else ())
+        values = tuple(None if t is None else t.detach() for t in outputs)
+        kept = tuple(t.detach() for t in leaves)
+        call = _Call(kept, values, not isinstance(result, tuple), leaves, outputs)
         self.calls[key] = call
         return call.recalled(inputs)
+
+
+def _given_again(outputs: tuple[object, ...]) -> bool:
+    return all(t is None or isinstance(t, Tensor) for t in outputs) and any(t is not None for t in outputs)
 
 
 def _with(
@@ -223,10 +269,8 @@ def _key(args: tuple[Any, ...], kwargs: dict[str, Any], inputs: tuple[Tensor, ..
     device = inputs[0].device.type if inputs else "cpu"
     autocast = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
     tracked = torch.is_grad_enabled() and tuple(t.requires_grad for t in inputs)
-    return plain, tuple(kwargs), tracked, torch.is_inference_mode_enabled(), autocast
+    return plain, tuple(kwargs), tracked, torch.is_inference_mode_enabled(), autocast, is_guided()
 
 
-def _hooked(module: nn.Module) -> bool:
-    return bool(
-        module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks
-    )
+def _hooks(module: nn.Module) -> tuple[dict[int, Any], ...]:
+    return module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks

@@ -21,7 +21,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from xaibench.metrics.structure import hog_descriptors, scaled_to_unit, ssim
-from xaibench.metrics.undefined import why_undefined as why_map_undefined
+from xaibench.metrics.undefined import why_either_undefined
 
 
 @dataclass(frozen=True)
@@ -159,21 +159,24 @@ SIMILARITIES: dict[str, Similarity] = {
 """By name; each maps two batches of maps (B, H, W) to (B,)."""
 
 
-def why_undefined(name: str, trained: Float[Tensor, "B H W"], randomized: Float[Tensor, "B H W"]) -> list[str]:
+def why_undefined(
+    name: str,
+    first: Float[Tensor, "B H W"],
+    second: Float[Tensor, "B H W"],
+    *,
+    whose: tuple[str, str] = ("trained model", "randomized model"),
+) -> list[str]:
     """Say for each pair why the similarity called `name` has no value; "" where it has one.
 
     Parameters
     ----------
     name : str
         Key of `SIMILARITIES`.
-    trained, randomized : Tensor, shape (B, H, W)
-        Maps of the trained and of the randomized network.
+    first, second : Tensor, shape (B, H, W)
+        Maps, by default of the trained and of the randomized network.
+    whose : (str, str)
+        What to call the two in the reason.
     """
     if SIMILARITIES[name].absolute:
-        trained, randomized = trained.abs(), randomized.abs()
-    pairs = zip(why_map_undefined(trained, varying=True), why_map_undefined(randomized, varying=True), strict=True)
-    return [_reason(a, "trained model") or _reason(b, "randomized model") for a, b in pairs]
-
-
-def _reason(text: str, whose: str) -> str:
-    return f"{text} ({whose})" if text else ""
+        first, second = first.abs(), second.abs()
+    return why_either_undefined(first, second, whose=whose)

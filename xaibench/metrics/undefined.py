@@ -49,6 +49,36 @@ def why_undefined(
     return [next((tests[i][0] for i, bad in enumerate(column) if bad), "") for column in zip(*failed, strict=True)]
 
 
+def why_either_undefined(
+    first: Float[Tensor, "B H W"],
+    second: Float[Tensor, "B H W"],
+    *,
+    whose: tuple[str, str] = ("trained model", "randomized model"),
+) -> list[str]:
+    """Say for each pair of maps why they cannot be compared: one of them is not finite, or constant.
+
+    Parameters
+    ----------
+    first, second : Tensor, shape (B, H, W)
+    whose : (str, str)
+        What to call the two in the reason.
+
+    Returns
+    -------
+    list of str, length B
+        The reason with the map's name in brackets, the first map's first; "" where both are fine.
+    """
+    pairs = zip(why_undefined(first, varying=True), why_undefined(second, varying=True), strict=True)
+    return [next((f"{text} ({name})" for text, name in zip(pair, whose, strict=True) if text), "") for pair in pairs]
+
+
 def blank(values: Float[Tensor, " B"], reasons: list[str]) -> Float[Tensor, " B"]:
     """Put NaN where there is a reason."""
     return values.masked_fill(torch.tensor([bool(reason) for reason in reasons], device=values.device), torch.nan)
+
+
+def first_reasons(*reasons: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
+    """Combine the reasons (B, M) of the parts that a value is made of: for each map the first part's that has one."""
+    return tuple(
+        tuple(next(filter(None, each), "") for each in zip(*rows, strict=True)) for rows in zip(*reasons, strict=True)
+    )

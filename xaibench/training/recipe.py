@@ -80,8 +80,6 @@ class Recipe:
         Of AdamW, for all but norms and biases; of the cross-entropy.
     seed : int
         For initial weights, order and augmentation.
-    permute_labels : bool
-        Shuffle the training labels among the images: the data randomization control of Adebayo et al., 2018.
     """
 
     width_per_group: int = 16
@@ -107,7 +105,6 @@ class Recipe:
     weight_decay: float = 0.02
     label_smoothing: float = 0.05
     seed: int = 0
-    permute_labels: bool = False
 
     def __post_init__(self) -> None:
         if not self.phases or any(phase.rounds < 1 for phase in self.phases):

@@ -7,7 +7,7 @@ that goes on gives, on a CPU with the same number of threads, the same weights a
 import json
 import logging
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -89,9 +89,6 @@ def train(
     n_done, curve = _resume(recipe, directory / CHECKPOINT, model, optimizer)
     if n_done < recipe.n_rounds:
         pool = draw_pool(recipe.dataset("train"), n_workers=n_workers, progress=progress)
-        if recipe.permute_labels:
-            shuffled = torch.randperm(len(pool), generator=generator_of(recipe.seed, -1))
-            pool = replace(pool, labels=pool.labels[shuffled])
         validation = draw_pool(recipe.dataset("validation"), n_workers=n_workers, progress=False)
     for round_index in tqdm(
         range(n_done, recipe.n_rounds), "train", recipe.n_rounds, initial=n_done, unit="round", disable=not progress
