@@ -9,7 +9,8 @@ from typing import Any
 import torch
 
 from xaibench.execution.serial import Shard, run_shards
-from xaibench.metrics.catalogue import CurveMetric, MaskingMetric
+from xaibench.metrics.catalogue import MaskingMetric
+from xaibench.metrics.curve import CurveMetric
 from xaibench.metrics.inference import largest_deviation
 from xaibench.models.layers import layer_names
 from xaibench.records.provenance import provenance
@@ -47,13 +48,13 @@ def run_experiment(settings: RunSettings, *, progress: bool = True) -> Path:
         If the folder belongs to another run or cannot be written.
     """
     bench = set_up(settings)
-    identity = _identity(bench)
+    shards, identity = plan(bench), _identity(bench)
     folder = RunFolder.create(
         _path(settings, identity),
         identity,
         provenance(device=device_name(bench.device), threads=torch.get_num_threads()),
     )
-    run_shards(plan(bench), folder, progress=progress)
+    run_shards(shards, folder, progress=progress)
     records = folder.records()
     if not (records[records["metric"] == "image"]["status"] == "ok").any():
         reasons = "; ".join(sorted(set(records["reason"]) - {""})[:3])
@@ -91,7 +92,7 @@ def _passes_per_image(bench: Workbench) -> float:
     arms = sum(len(explainer.layers) for explainer in bench.explainers.values())
     height, width = bench.classifier.preprocessing.image_size or (224, 224)
     curves = [metric for metric in bench.metrics.values() if isinstance(metric, CurveMetric)]
-    points = sum(len(metric.curve().counts(height * width)) for metric in curves)
+    points = sum(curve.expected_points(height, width) for metric in curves for curve in metric.curves(""))
     masked = any(isinstance(metric, MaskingMetric) for metric in bench.metrics.values())
     return 5.0 + arms * (points + int(masked))
 

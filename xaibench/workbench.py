@@ -2,9 +2,9 @@
 
 import logging
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import nn
@@ -15,10 +15,10 @@ from xaibench.explainers.cams import CAM
 from xaibench.explainers.capture import activations_of
 from xaibench.explainers.catalogue import EXPLAINERS
 from xaibench.explainers.explainer import Explainer
+from xaibench.explainers.guided import GuidedBackprop, GuidedGradCAM
 from xaibench.explainers.targets import TARGET_RULES
-from xaibench.metrics.catalogue import METRICS, SANITY, CurveMetric
+from xaibench.leaves import arguments_of, made, metric_of, needs_run, picked, sanity_of, with_run
 from xaibench.metrics.inference import fast_copy
-from xaibench.metrics.ordering import Order
 from xaibench.models.checks import PROBE_SIZE, check_classifier
 from xaibench.models.classifier import Classifier
 from xaibench.models.layers import resolve_layers
@@ -28,7 +28,22 @@ from xaibench.settings import RunSettings
 from xaibench.timing.explanation_path import ExplanationPath
 
 _log = logging.getLogger(__name__)
-Made = TypeVar("Made")
+
+
+@dataclass(frozen=True, eq=False)
+class SanityCheck:
+    """A sanity check and who has to undergo it.
+
+    Attributes
+    ----------
+    settings
+        Object of a class in `SANITY`; each has `seeds`, `n_images`, `rectify` and `defining`.
+    explainers : dict of Explainer
+        Those of the run that take part.
+    """
+
+    settings: Any
+    explainers: Mapping[str, Explainer]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,8 +65,8 @@ class Workbench:
         By the name under which they are recorded.
     metrics : dict
         Settings objects of `METRICS`, likewise.
-    sanity : dict
-        Settings objects of `SANITY`, likewise.
+    sanity : dict of SanityCheck
+        Likewise.
     timing : ExplanationPath or None
     labels_fit : bool
         Whether the data's labels are the model's classes.
@@ -64,7 +79,7 @@ class Workbench:
     layers: tuple[str, ...]
     explainers: Mapping[str, Explainer]
     metrics: Mapping[str, Any]
-    sanity: Mapping[str, Any]
+    sanity: Mapping[str, SanityCheck]
     timing: ExplanationPath | None
     labels_fit: bool
 
@@ -89,19 +104,25 @@ def set_up(settings: RunSettings) -> Workbench:
         if getattr(settings, name) < 1:
             raise ValueError(f"{name} must be at least 1; got {getattr(settings, name)}")
     # settings that need no model are checked first: they cost nothing
-    metrics = {key: _metric(key, leaf) for key, leaf in settings.metric.items()}
-    sanity = {key: _check(key, leaf) for key, leaf in settings.sanity.items()}
-    timing = _optional(ExplanationPath, "timing", settings.timing)
-    data_kind = _picked("data", settings.data, DATA)
+    metrics = {key: None if needs_run(leaf) else metric_of(key, leaf) for key, leaf in settings.metric.items()}
+    checks = {key: sanity_of(key, leaf) for key, leaf in settings.sanity.items()}
+    timing = made(ExplanationPath, "timing", arguments_of(settings.timing)) if settings.timing else None
+    data_kind = picked("data", settings.data, DATA)
 
     classifier = load_classifier(settings, device)
     layers = tuple(_resolved(classifier, settings.layers))
     explainers = {key: _explainer(classifier, key, leaf) for key, leaf in settings.explainer.items()}
     if not explainers:
         raise ValueError("no explainer is chosen; for example explainer=[grad_cam,sobel]")
+    sanity = {
+        key: SanityCheck(check, _taking_part(key, settings.sanity[key], explainers)) for key, check in checks.items()
+    }
     classes = check_classifier(classifier)
     _check_layers(classifier, explainers)
     dataset = _dataset(data_kind, settings.data, classifier)
+    for key, leaf in settings.metric.items():
+        if metrics[key] is None:
+            metrics[key] = metric_of(key, with_run(leaf, classifier, dataset))
     labels_fit = _labels_fit(dataset, classifier, classes)
     _check_target(settings.target, classes, labels_fit)
     fast = fast_copy(classifier.network) if settings.fast_inference else classifier.network
@@ -115,14 +136,6 @@ def load_classifier(settings: RunSettings, device: torch.device | None = None) -
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         return made(load_model, f"model={name}", {"name": name, **arguments, "device": device or "cpu"})
-
-
-def made(kind: Callable[..., Made], where: str, arguments: Mapping[str, Any]) -> Made:
-    """Call `kind` with settings from `where`; a wrong argument's name or type is told with that place."""
-    try:
-        return kind(**arguments)
-    except TypeError as error:
-        raise ValueError(f"{where} does not take these settings: {error}") from error
 
 
 def _device(name: str) -> torch.device:
@@ -139,39 +152,15 @@ def _device(name: str) -> torch.device:
     return device
 
 
-def _picked(group: str, leaf: Mapping[str, Any], table: Mapping[str, Any]) -> Any:
-    if "name" not in leaf:
-        raise ValueError(f"{group} has no name; available: {', '.join(table)}")
-    return pick(group, leaf["name"], table)
-
-
-def _arguments(leaf: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in leaf.items() if key != "name"}
-
-
-def _optional(kind: Callable[..., Made], group: str, leaf: Mapping[str, Any]) -> Made | None:
-    return made(kind, group, _arguments(leaf)) if leaf else None
-
-
-def _metric(key: str, leaf: Mapping[str, Any]) -> Any:
-    kind = _picked("metric", leaf, METRICS)
-    arguments = _arguments(leaf)
-    if isinstance(arguments.get("order"), Mapping):
-        arguments["order"] = made(Order, f"metric.{key}.order", arguments["order"])
-    metric = made(kind, f"metric.{key}", arguments)
-    if isinstance(metric, CurveMetric):
-        metric.curve(key)  # a curve checks its own choices
-    return metric
-
-
-def _check(key: str, leaf: Mapping[str, Any]) -> Any:
-    kind = _picked("sanity", leaf, SANITY)
-    return made(kind, f"sanity.{key}", _arguments(leaf))
+def _taking_part(key: str, leaf: Mapping[str, Any], explainers: Mapping[str, Explainer]) -> dict[str, Explainer]:
+    """Choose the explainers that `sanity.KEY.explainers` names; all of the run where it names none."""
+    names = leaf.get("explainers") or explainers
+    return {name: pick(f"explainer in sanity.{key}.explainers", name, explainers) for name in names}
 
 
 def _explainer(classifier: Classifier, key: str, leaf: Mapping[str, Any]) -> Explainer:
-    kind = _picked("explainer", leaf, EXPLAINERS)
-    arguments = _arguments(leaf)
+    kind = picked("explainer", leaf, EXPLAINERS)
+    arguments = arguments_of(leaf)
     if "layers" in arguments:
         arguments["layers"] = tuple(_resolved(classifier, arguments["layers"]))
     return made(kind, f"explainer.{key}", arguments)
@@ -186,16 +175,18 @@ def _resolved(classifier: Classifier, layers: Any) -> list[str]:
 
 
 def _check_layers(classifier: Classifier, explainers: Mapping[str, Explainer]) -> None:
-    """See on one black image that every layer asked for puts out maps, once."""
+    """See on one image that every layer asked for puts out maps, once, and that there is something to guide."""
     height, width = classifier.preprocessing.image_size or PROBE_SIZE
     image = torch.zeros(1, 3, height, width, device=classifier.device)
     for explainer in explainers.values():
         if isinstance(explainer, CAM):
             activations_of(classifier.network, image, explainer.layers, token_grid=explainer.token_grid)
+        elif isinstance(explainer, GuidedBackprop | GuidedGradCAM):  # need ReLUs, besides
+            explainer.maps(classifier.network, image, torch.zeros(1, dtype=torch.int64, device=image.device))
 
 
 def _dataset(kind: Any, leaf: Mapping[str, Any], classifier: Classifier) -> Dataset:
-    arguments = _arguments(leaf)
+    arguments = arguments_of(leaf)
     takes_categories = "categories" in {field.name for field in fields(kind)}
     if takes_categories and arguments.get("categories") is None and classifier.categories:
         arguments["categories"] = classifier.categories

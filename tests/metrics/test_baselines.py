@@ -4,9 +4,15 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from xaibench.metrics.baselines import BASELINES, Black, Blur, Mean, Noise, RiseBlur, Zero, named_baseline
+from xaibench.metrics.imputation import NoisyLinear
+from xaibench.metrics.program_baselines import BoxBlur, CutBlur, Minimum
+from xaibench.metrics.run_baselines import AnotherImage, DatasetMean
+from xaibench.metrics.telea import Telea
 
 IMAGES = torch.randn(3, 3, 9, 14, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 ALL = [Zero(), Black((0.4, 0.5, 0.6), (0.2, 0.3, 0.4)), Mean(), Blur(2.0), RiseBlur(), Noise(1)]
+ALL += [DatasetMean((0.1, 0.2, 0.3)), AnotherImage(("a", "b"), (IMAGES[0], IMAGES[1])), NoisyLinear(), Telea()]
+ALL += [Minimum(), CutBlur(), BoxBlur()]
 
 
 def test_all_baselines_are_tested():
@@ -54,8 +60,10 @@ def test_names():
     assert named_baseline(Mean()) == Mean()
     with pytest.raises(ValueError, match="did you mean zero"):
         named_baseline("zeros")
-    with pytest.raises(ValueError, match="preprocessing"):
-        named_baseline("black")
+    assert named_baseline("noisy_linear") == NoisyLinear()
+    for name, needed in (("black", "preprocessing"), ("dataset_mean", "mean_colour"), ("another_image", "donors")):
+        with pytest.raises(ValueError, match=needed):
+            named_baseline(name)
     with pytest.raises(ValueError, match="each of 3 channels"):
         Black((0.5,), (0.5,))(IMAGES)
     with pytest.raises(ValueError, match="odd kernel_px"):

@@ -2,7 +2,14 @@ import pytest
 import torch
 from metric_goldens import Golden
 
-from xaibench.metrics.masking import average_drop, increase_in_confidence, masked_scores, unit_range
+from xaibench.metrics.masking import (
+    AverageDrop,
+    IncreaseInConfidence,
+    average_drop,
+    increase_in_confidence,
+    masked_scores,
+)
+from xaibench.metrics.masks import Mask, unit_range
 from xaibench.metrics.undefined import MODEL_NOT_FINITE, NO_POSITIVE_EVIDENCE, NOT_FINITE
 
 GOLDEN = Golden("drop_and_adcc")
@@ -55,7 +62,7 @@ def test_drop_and_increase_of_shapley_cam():
 def test_drop_and_increase_of_torchcam(case, targets, score):
     """Its maps were stretched before they were upsampled. Where a map is zero everywhere, ours is undefined."""
     maps = GOLDEN[f"torchcam/{case}/maps"]
-    scores = scores_of(maps, GOLDEN[targets], score, stretch=False)
+    scores = scores_of(maps, GOLDEN[targets], score, mask=Mask(stretch=False))
     drop = average_drop(scores.clean[:, None], scores.masked)[:, 0]
     increase = increase_in_confidence(scores.clean[:, None], scores.masked)[:, 0]
     alive = maps.flatten(1).amax(dim=1) > 0
@@ -69,7 +76,7 @@ def test_drop_and_increase_of_torchcam(case, targets, score):
 def test_parts_of_pytorch_grad_cam(case, score):
     """Its drop is not divided by the clean score."""
     scores = scores_of(GOLDEN["maps"], GOLDEN["predicted"], score)
-    lost = (scores.clean[:, None] - scores.masked).clamp(min=0)[:, 0]
+    lost = AverageDrop(relative=False)(scores.clean[:, None], scores.masked)[:, 0]
     compare(lost, GOLDEN[f"pytorch_grad_cam/{case}/drop"], 1e-5)
     increase = increase_in_confidence(scores.clean[:, None], scores.masked)[:, 0]
     compare(increase, GOLDEN[f"pytorch_grad_cam/{case}/increase"], 0)
@@ -83,12 +90,6 @@ def test_by_hand():
     nan = torch.full_like(clean, torch.nan)
     assert average_drop(clean, nan).isnan().all()
     assert increase_in_confidence(clean, nan).isnan().all()
-
-
-def test_unit_range():
-    maps = torch.tensor([[[-2.0, 1.0, 3.0]], [[1.0, 2.0, 3.0]], [[-1.0, -2.0, 0.0]]])
-    torch.testing.assert_close(unit_range(maps)[:2], torch.tensor([[[0, 1 / 3, 1]], [[0, 0.5, 1]]]))
-    assert unit_range(maps)[2].isnan().all()
 
 
 class Counting(torch.nn.Module):
@@ -127,3 +128,23 @@ def test_known_clean_scores_cost_no_pass():
     assert model.n_images == 6
     assert float(second.forward_passes.sum()) == 2
     torch.testing.assert_close(first.masked, second.masked)
+
+
+@pytest.mark.parametrize(("case", "score"), [("softmax", "probability"), ("logit", "logit")])
+def test_drop_and_increase_of_xplique(case, score):
+    """It multiplies with the magnitudes of the map, and ran in float32."""
+    golden = Golden("xplique")
+    metric = AverageDrop(score=score, sign="absolute")
+    images, targets = golden["images"], golden["predicted"].long()
+    scores = masked_scores(golden.network(), images, targets, golden["maps"][:, None], mask=metric.mask, score=score)
+    clean, masked = scores.clean, scores.masked[:, 0]
+    torch.testing.assert_close(metric(clean, masked), golden[f"average_drop_{case}/per_image"], atol=2e-4, rtol=0)
+    increase = IncreaseInConfidence(score=score)(clean, masked)
+    torch.testing.assert_close(increase, golden[f"average_increase_{case}/per_image"], atol=0, rtol=0)
+
+
+def test_settings_check_themselves():
+    with pytest.raises(ValueError, match="unknown score 'logits'"):
+        AverageDrop(score="logits")
+    with pytest.raises(ValueError, match="muted_share"):
+        AverageDrop(muted_share=1.5)

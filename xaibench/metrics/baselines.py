@@ -8,10 +8,14 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from xaibench.metrics.imputation import NoisyLinear
+from xaibench.metrics.program_baselines import BoxBlur, CutBlur, Minimum
+from xaibench.metrics.run_baselines import AnotherImage, DatasetMean
+from xaibench.metrics.telea import Telea
 from xaibench.names import pick
 
 
@@ -21,6 +25,18 @@ class Baseline(Protocol):
 
     def __call__(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
         """Return the pictures."""
+        ...
+
+
+@runtime_checkable
+class Imputer(Protocol):
+    """Fills removed pixels from those that are left, so what stands in a pixel depends on which others are removed.
+
+    Hashable and equal by value, as baselines are.
+    """
+
+    def fill(self, image: Float[Tensor, "1 C H W"], removed: Bool[Tensor, "N 1 H W"]) -> Float[Tensor, "N C H W"]:
+        """Return the image with each set of pixels removed; each depends on its own set and the image only."""
         ...
 
 
@@ -170,13 +186,27 @@ BASELINES: dict[str, type] = {
     "blur": Blur,
     "rise_blur": RiseBlur,
     "noise": Noise,
+    "minimum": Minimum,
+    "cut_blur": CutBlur,
+    "box_blur": BoxBlur,
+    "dataset_mean": DatasetMean,
+    "another_image": AnotherImage,
+    "noisy_linear": NoisyLinear,
+    "telea": Telea,
+}
+
+# these have no default: what they need, a run takes from the model or the data
+NEEDED = {
+    "black": "the model's preprocessing: give Black(mean=…, std=…)",
+    "dataset_mean": "the data: give DatasetMean(colour=mean_colour(images))",
+    "another_image": "the data: give AnotherImage(names=…, donors=…)",
 }
 
 
-def named_baseline(baseline: str | Baseline) -> Baseline:
+def named_baseline(baseline: str | Baseline | Imputer) -> Baseline | Imputer:
     """Return the baseline of that name with its default settings; an instance as it is."""
     if not isinstance(baseline, str):
         return baseline
-    if baseline == "black":
-        raise ValueError("black depends on the model's preprocessing: give Black(mean=…, std=…) instead of its name")
+    if baseline in NEEDED:
+        raise ValueError(f"{baseline} depends on {NEEDED[baseline]} instead of its name")
     return pick("baseline", baseline, BASELINES)()

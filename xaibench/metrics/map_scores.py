@@ -1,9 +1,10 @@
 """What a metric gives for M maps of each of B images, whatever the metric: the form in which the shards record it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -25,6 +26,8 @@ class MapScores:
         Why a value is undefined; "" where it is not.
     curve_x, curve_y : Tensor, shape (B, M, T), optional
         The curve behind each value, where there is one.
+    errors : Tensor of float64, shape (B, M), optional
+        Estimated error of each value, where it was not computed exactly.
     """
 
     values: Float[Tensor, "B M"]
@@ -32,6 +35,15 @@ class MapScores:
     reasons: tuple[tuple[str, ...], ...]
     curve_x: Float[Tensor, "B M T"] | None = field(default=None)
     curve_y: Float[Tensor, "B M T"] | None = field(default=None)
+    errors: Float[Tensor, "B M"] | None = field(default=None)
+
+
+def map_alone(values: Float[Tensor, " N"], reasons: Sequence[str], *, n_maps: int) -> MapScores:
+    """Give the values of B images' M maps, one behind the other, that cost no pass; NaN where there is a reason."""
+    blanked = values.detach().cpu().double().masked_fill(torch.tensor([bool(reason) for reason in reasons]), torch.nan)
+    table = blanked.view(-1, n_maps)
+    rows = tuple(tuple(reasons[start : start + n_maps]) for start in range(0, len(reasons), n_maps))
+    return MapScores(table, torch.zeros_like(table), rows)
 
 
 @runtime_checkable

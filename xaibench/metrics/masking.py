@@ -1,4 +1,4 @@
-"""Average drop and increase in confidence: whether the image, dimmed where the map is low, keeps its score [1]_.
+"""Average drop and increase in confidence: whether the image, masked by its map, keeps its score [1]_.
 
 .. [1] A. Chattopadhay et al., "Grad-CAM++: Generalized Gradient-based Visual Explanations for Deep Convolutional
    Networks", WACV 2018.
@@ -12,25 +12,25 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from xaibench.metrics.masks import Mask, Sign
 from xaibench.metrics.perturbation import check_inputs
+from xaibench.metrics.scores import SCORES
 from xaibench.metrics.scoring import ScoringQueue, Write, evaluating, network_of
-from xaibench.metrics.undefined import MODEL_NOT_FINITE, why_undefined
+from xaibench.metrics.undefined import MODEL_NOT_FINITE
+from xaibench.names import pick
 
 
-def unit_range(attributions: Float[Tensor, "*rest H W"]) -> Float[Tensor, "*rest H W"]:
-    """Rectify each map and stretch it to [0, 1]; NaN where nothing varies above zero."""
-    rectified = attributions.clamp(min=0)
-    low, high = rectified.amin(dim=(-2, -1), keepdim=True), rectified.amax(dim=(-2, -1), keepdim=True)
-    return (rectified - low) / (high - low)  # 0 / 0 is NaN
-
-
-def average_drop(clean: Float[Tensor, "*B"], masked: Float[Tensor, "*B"]) -> Float[Tensor, "*B"]:
+def average_drop(
+    clean: Float[Tensor, "*B"], masked: Float[Tensor, "*B"], *, relative: bool = True
+) -> Float[Tensor, "*B"]:
     """Share of the clean score that is lost under the mask, ``max(clean - masked, 0) / clean``.
 
     Parameters
     ----------
     clean, masked : Tensor, same shape
         Score of the image and of the masked image, usually the target's probability.
+    relative : bool, default True
+        Whether to divide by the clean score.
 
     Returns
     -------
@@ -38,7 +38,8 @@ def average_drop(clean: Float[Tensor, "*B"], masked: Float[Tensor, "*B"]) -> Flo
         In [0, 1] for probabilities, lower is better. With logits it may exceed 1, and is negative for a negative
         clean score; NaN where the clean score is 0. Papers state the mean over images, in percent.
     """
-    return (clean - masked).clamp(min=0) / clean.masked_fill(clean == 0, torch.nan)
+    lost = (clean - masked).clamp(min=0)
+    return lost / clean.masked_fill(clean == 0, torch.nan) if relative else lost
 
 
 def increase_in_confidence(clean: Float[Tensor, "*B"], masked: Float[Tensor, "*B"]) -> Float[Tensor, "*B"]:
@@ -76,13 +77,13 @@ def masked_scores(
     attributions: Float[Tensor, "B M H W"],
     *,
     clean: Float[Tensor, " B"] | None = None,
-    stretch: bool = True,
+    mask: Mask | None = None,
     score: str = "probability",
     batch_size: int = 32,
 ) -> MaskedScores:
-    """Score each image times each of its rectified maps.
+    """Score each image times a mask made of each of its maps.
 
-    The product is taken in normalized space, as in all published code: where the map is 0 the pixel gets the training
+    The product is taken in normalized space, as in all published code: where the mask is 0 the pixel gets the training
     data's mean colour, in between its contrast is reduced.
 
     Parameters
@@ -95,24 +96,21 @@ def masked_scores(
         Class whose score is read, before and after.
     attributions : Tensor, shape (B, M, H, W)
         Signed maps. One without positive evidence, or constant, masks nothing in particular: undefined, and no pass
-        is spent on it.
+        is spent on it; see `Mask.why_undefined`.
     clean : Tensor, shape (B,), optional
         Scores of the clean images where they are known already, for instance from a curve; else one pass per image.
-    stretch : bool, default True
-        Whether the map is stretched to [0, 1] at the image's resolution, as the papers do. False multiplies with the
-        map as given, rectified: torch-cam stretches before it upsamples, after which the map fills [0, 1] no longer.
+    mask : Mask, optional
+        What the map becomes before the image is multiplied with it; by default rectified and stretched to [0, 1].
     score : {"probability", "log_probability", "logit"}
         What is read from the model.
     batch_size : int, default 32
         Images per forward pass.
     """
-    network = network_of(model)
+    network, mask = network_of(model), mask or Mask()
     check_inputs(images, targets, attributions)
     n_images, n_maps = attributions.shape[:2]
-    flat = why_undefined(attributions.flatten(0, 1).clamp(min=0), positive=True, varying=stretch)
-    reasons = np.array(flat, dtype=object).reshape(n_images, n_maps)
+    reasons = np.array(mask.why_undefined(attributions.flatten(0, 1)), dtype=object).reshape(n_images, n_maps)
     clean_at, masked_at = np.full((n_images, 1), -1), np.full((n_images, n_maps), -1)
-    scaled = unit_range if stretch else _rectified
     with evaluating(network):
         queue = ScoringQueue(network, images, batch_size=batch_size, scores=(score,))
         for b, target in enumerate(targets.tolist()):
@@ -120,15 +118,11 @@ def masked_scores(
             if clean is None:
                 clean_at[b] = queue.put(1, target, _times(images[b], images.new_ones(1, 1, 1)))
             masked_at[b, defined] = [
-                queue.put(1, target, _times(images[b], scaled(attributions[b, m]))) for m in defined
+                queue.put(1, target, _times(images[b], mask(attributions[b, m : m + 1]))) for m in defined
             ]
         table = torch.cat([queue.results()[:, 0], torch.tensor([torch.nan])])  # the last value is what -1 finds
     before = table[torch.from_numpy(clean_at)[:, 0]] if clean is None else clean.cpu().to(table)
     return _gather(before, table[torch.from_numpy(masked_at)], reasons, extra=clean is None)
-
-
-def _rectified(attributions: Tensor) -> Tensor:
-    return attributions.clamp(min=0)
 
 
 def _gather(clean: Tensor, masked: Tensor, reasons: np.ndarray, *, extra: bool) -> MaskedScores:
@@ -148,22 +142,57 @@ def _times(image: Tensor, mask: Tensor) -> Write:
 
 
 @dataclass(frozen=True)
-class AverageDrop:
-    """Settings of the average drop; called with clean and masked scores."""
+class MaskingSettings:
+    """What all metrics of masked images can be told; those with equal `score` and `mask` share their passes.
+
+    Attributes
+    ----------
+    score : str
+        What is read from the model.
+    sign : {"rectified", "absolute"}
+    stretch : bool
+    muted_share : float, optional
+        See `Mask`.
+    """
 
     score: str = "probability"
+    sign: Sign = "rectified"
+    stretch: bool = True
+    muted_share: int | float | None = None
+    complement: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        pick("score", self.score, SCORES)
+        _ = self.mask  # which checks its own choices
+
+    @property
+    def mask(self) -> Mask:
+        """The mask that these settings make of a map."""
+        return Mask(self.sign, self.stretch, self.muted_share, self.complement)
+
+
+@dataclass(frozen=True)
+class AverageDrop(MaskingSettings):
+    """Settings of the average drop; called with clean and masked scores.
+
+    Attributes
+    ----------
+    relative : bool
+        Whether the loss is divided by the clean score; pytorch-grad-cam's ``DropInConfidence`` does not.
+    """
+
+    relative: bool = True
     higher_is_better: ClassVar[bool] = False
 
     def __call__(self, clean: Float[Tensor, "*B"], masked: Float[Tensor, "*B"]) -> Float[Tensor, "*B"]:
         """See `average_drop`."""
-        return average_drop(clean, masked)
+        return average_drop(clean, masked, relative=self.relative)
 
 
 @dataclass(frozen=True)
-class IncreaseInConfidence:
+class IncreaseInConfidence(MaskingSettings):
     """Settings of the increase in confidence; called with clean and masked scores."""
 
-    score: str = "probability"
     higher_is_better: ClassVar[bool] = True
 
     def __call__(self, clean: Float[Tensor, "*B"], masked: Float[Tensor, "*B"]) -> Float[Tensor, "*B"]:

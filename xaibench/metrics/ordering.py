@@ -4,6 +4,7 @@ A rectified class activation map is zero over large parts of the image, so that 
 deletion curve: on such maps two common sort rules put different pixels at most of the ranks.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -11,10 +12,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from xaibench.explainers.references import generator_of
 from xaibench.names import unknown
 
 Ties = Literal["raster", "reverse_raster", "random", "signed"]
-First = Literal["most", "least"]
+First = Literal["most", "least", "random"]
+Pool = Callable[[Tensor], Tensor]
 
 
 def pixel_ranks(
@@ -102,11 +105,12 @@ class Order:
         See `pixel_ranks`.
     rectify : bool
         Whether negative relevance counts as zero (and so becomes one large tie).
-    first : {"most", "least"}
+    first : {"most", "least", "random"}
         Whether rank 0 is the most or the least relevant pixel. "least" ranks the negated map by the same tie rule, so
-        that negating a map exchanges the two.
+        that negating a map exchanges the two. "random" ignores the map: a reference order, drawn from the seed and the
+        image's own values, the same for all maps of an image.
     seed : int
-        Of the shuffle, for ``ties="random"``.
+        Of the shuffle, for ``ties="random"`` and ``first="random"``.
     """
 
     ties: Ties = "reverse_raster"
@@ -120,9 +124,41 @@ class Order:
         if self.first not in get_args(First):
             raise unknown("end to start from", self.first, get_args(First))
 
-    def __call__(self, attributions: Float[Tensor, "B H W"]) -> Int[Tensor, "B P"]:
-        """Rank the pixels of each signed map; all -1 where it has no order."""
+    def __call__(
+        self,
+        attributions: Float[Tensor, "B H W"],
+        images: Float[Tensor, "B C H W"] | None = None,
+        *,
+        pool: Pool | None = None,
+    ) -> Int[Tensor, "B P"]:
+        """Rank the pixels of each signed map, or its regions; all -1 where it has no order.
+
+        Parameters
+        ----------
+        attributions : Tensor, shape (B, H, W)
+            Signed maps.
+        images : Tensor, shape (B, C, H, W), optional
+            Needed by ``first="random"``.
+        pool : callable, optional
+            From maps to one value a region, (B, 1, S), after negative relevance was cut off where `rectify` asks for
+            it. Without it every pixel has its own rank.
+        """
+        pool = pool or _every_pixel
+        if self.first == "random":
+            return self._random(pool(attributions), images)
         sign = 1 if self.first == "most" else -1
         relevance = attributions.clamp(min=0) if self.rectify else attributions
         generator = torch.Generator().manual_seed(self.seed) if self.ties == "random" else None
-        return pixel_ranks(sign * relevance, ties=self.ties, generator=generator, signed=sign * attributions)
+        signed = sign * pool(attributions) if self.ties == "signed" else None
+        return pixel_ranks(sign * pool(relevance), ties=self.ties, generator=generator, signed=signed)
+
+    def _random(self, values: Tensor, images: Tensor | None) -> Tensor:
+        if images is None:
+            raise ValueError("an order with first='random' needs images=, as each image has its own")
+        n_values = values[0].numel()
+        ranks = [torch.randperm(n_values, generator=generator_of(image, self.seed)) for image in images]
+        return torch.stack(ranks).to(values.device, torch.int32)
+
+
+def _every_pixel(maps: Tensor) -> Tensor:
+    return maps

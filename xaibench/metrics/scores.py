@@ -1,32 +1,24 @@
-"""What is read from the model's output: one number per image for its target class."""
+"""What a curve reads from the model's output: all that can be differentiated, and whether the target is predicted."""
 
 from collections.abc import Callable
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-
-def probability(logits: Float[Tensor, "B K"], targets: Int[Tensor, " B"]) -> Float[Tensor, " B"]:
-    """Softmax probability of the target, in [0, 1]."""
-    return _pick(logits.softmax(dim=1), targets)
+from xaibench.explainers.scores import SCORES as DIFFERENTIABLE
 
 
-def log_probability(logits: Float[Tensor, "B K"], targets: Int[Tensor, " B"]) -> Float[Tensor, " B"]:
-    """Natural logarithm of the softmax probability, at most 0."""
-    return _pick(logits.log_softmax(dim=1), targets)
+def correct(logits: Float[Tensor, "B K"], targets: Int[Tensor, " B"]) -> Float[Tensor, " B"]:
+    """Return 1 where the target has the largest logit, else 0; of equal logits the first is the largest.
+
+    NaN where a logit is NaN or infinite.
+    """
+    hit = (logits.argmax(dim=1) == targets).to(logits.dtype)
+    return hit.masked_fill(~logits.isfinite().all(dim=1), torch.nan)
 
 
-def logit(logits: Float[Tensor, "B K"], targets: Int[Tensor, " B"]) -> Float[Tensor, " B"]:
-    """The model's output for the target as it is."""
-    return _pick(logits, targets)
+SCORES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {**DIFFERENTIABLE, "correct": correct}
 
-
-def _pick(values: Tensor, targets: Tensor) -> Tensor:
-    return values.gather(1, targets[:, None])[:, 0]
-
-
-SCORES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "probability": probability,
-    "log_probability": log_probability,
-    "logit": logit,
-}
+# these make sense of a single logit; all others compare it with other classes
+OF_ONE_LOGIT = ("logit", "sigmoid")

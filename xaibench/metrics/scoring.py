@@ -1,30 +1,40 @@
 """The queue through which images reach the model: built in place, cut in full batches, scored on the device."""
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from xaibench.metrics.scores import SCORES
+from xaibench.metrics.scores import OF_ONE_LOGIT, SCORES
 from xaibench.names import pick
 
 Write = Callable[[Tensor, int], None]
+
+
+class ProbabilitiesAsLogitsWarning(UserWarning):
+    """The model seems to end in a softmax, and a second one was put on top of it.
+
+    ``warnings.filterwarnings("error", category=ProbabilitiesAsLogitsWarning)`` makes it an error, ``"ignore"`` silences
+    it.
+    """
 
 
 class ScoringQueue:
     """Scores any number of images in full batches, whatever pieces they come in.
 
     One batch is allocated and written again and again, so memory depends on its size alone. The scores stay on the
-    device until `results` fetches them: the loop never waits for the device.
+    device until `results` fetches them: the loop never waits for the device. Images are built in their own precision;
+    a network in another one gets them cast at the last moment, and its logits are read in float32 at least.
 
     Parameters
     ----------
     model : callable
         Maps (B, C, H, W) to logits (B, classes).
     like : Tensor, shape (B, C, H, W)
-        Images whose size, type and device the batch takes.
+        Images whose size, precision and device the batch takes.
     batch_size : int
         Images per forward pass.
     scores : sequence of str
@@ -43,13 +53,16 @@ class ScoringQueue:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
         self._model = model
         self._scores = [pick("score", name, SCORES) for name in scores]
-        self._softmax = any(name != "logit" for name in scores)
+        self._softmax = any(name not in OF_ONE_LOGIT for name in scores)
         self.layout = layout_of(model)
         self._batch = torch.empty(
             batch_size, *like.shape[1:], dtype=like.dtype, device=like.device, memory_format=self.layout
         )
+        dtype = dtype_of(model) or like.dtype
+        self._cast = None if dtype == like.dtype else torch.empty_like(self._batch, dtype=dtype)
         self._targets = torch.empty(batch_size, dtype=torch.int64, device=like.device)
         self._highest_target = 0
+        self._all_probabilities = torch.ones((), dtype=torch.bool, device=like.device)
         self._filled = 0
         self._done: list[Tensor] = []
         self.n_images = 0
@@ -93,18 +106,39 @@ class ScoringQueue:
             self._run()
         if not self._done:
             return torch.empty(0, len(self._scores))
+        if self._softmax and self.n_images > 1 and bool(self._all_probabilities):
+            warnings.warn(_PROBABILITIES, ProbabilitiesAsLogitsWarning, stacklevel=2)
         return torch.cat(self._done).cpu()
 
     def _run(self) -> None:
-        logits = checked_logits(self._model(self._batch[: self._filled]), self._filled, softmax=self._softmax)
+        batch = self._batch[: self._filled]
+        if self._cast is not None:
+            batch = self._cast[: self._filled].copy_(batch)
+        logits = checked_logits(self._model(batch), self._filled, softmax=self._softmax)
         if self._highest_target >= logits.shape[1]:
             raise ValueError(
                 f"target {self._highest_target} is out of range: the model has {logits.shape[1]} classes, from 0 on"
             )
         logits = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
+        self._all_probabilities &= look_like_probabilities(logits)
         targets = self._targets[: self._filled]
         self._done.append(torch.stack([score(logits, targets) for score in self._scores], dim=1))
         self._filled = 0
+
+
+_PROBABILITIES = (
+    "the model's outputs are no logits, it seems: for every image scored they are probabilities, at least 0 and with sum 1. "
+    "A second softmax flattens all scores; return what goes into the model's softmax, or read its output as it is with "
+    "score='logit'"
+)
+
+
+def look_like_probabilities(outputs: Float[Tensor, "B K"]) -> Bool[Tensor, ""]:
+    """Whether every row is at least 0 and sums to 1 (to 0.01, as bfloat16 is no finer).
+
+    A network's logits do so by chance in a single row at best, so the more images, the surer the answer.
+    """
+    return (outputs >= 0).all() & ((outputs.sum(dim=1) - 1).abs() < 0.01).all()
 
 
 def checked_logits(output: object, n_images: int, *, softmax: bool) -> Tensor:
@@ -127,7 +161,7 @@ def checked_logits(output: object, n_images: int, *, softmax: bool) -> Tensor:
     if softmax and output.shape[1] < 2:
         raise ValueError(
             "the model has one logit, whose softmax is always 1; "
-            "use score='logit', or wrap it to return the two logits (0, z)"
+            "use score='logit' or 'sigmoid', or wrap it to return the two logits (0, z)"
         )
     return output
 
@@ -142,6 +176,15 @@ def layout_of(model: object) -> torch.memory_format:
     if weights and not weights[0].is_contiguous() and weights[0].is_contiguous(memory_format=torch.channels_last):
         return torch.channels_last
     return torch.contiguous_format
+
+
+def dtype_of(model: object) -> torch.dtype | None:
+    """Precision of the model's weights, in which it takes images; None where it has none.
+
+    Weights are matrices and kernels: a norm's scales may be kept in more precision.
+    """
+    values = [p for p in model.parameters() if p.is_floating_point()] if isinstance(model, nn.Module) else []
+    return next((p.dtype for p in sorted(values, key=lambda p: p.ndim < 2)), None)
 
 
 def network_of(model: object) -> Callable[[Tensor], Tensor]:
@@ -172,5 +215,6 @@ def predicted(model: object, images: Float[Tensor, "B C H W"], *, batch_size: in
     network = network_of(model)
     with evaluating(network):
         parts = images.split(batch_size)
-        found = [checked_logits(network(part), len(part), softmax=False).argmax(dim=1) for part in parts]
+        dtype = dtype_of(network) or images.dtype
+        found = [checked_logits(network(part.to(dtype)), len(part), softmax=False).argmax(dim=1) for part in parts]
     return torch.cat(found).clone()

@@ -1,113 +1,77 @@
-"""A shard of the sanity check: one seed's cascade of randomizations over a few images."""
+"""The sanity checks of a run, cut into shards: one for each check and seed, and one for the calibration."""
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 
-import numpy as np
+from xaibench.execution.serial import Result, Shard
+from xaibench.metrics.data_randomization import DataRandomization
+from xaibench.metrics.efficient_mprt import EfficientMPRT
+from xaibench.metrics.parameter_randomization import ParameterRandomization
+from xaibench.metrics.random_logit import RandomLogit
+from xaibench.shards.calibration import calibrate
+from xaibench.shards.cascade import randomize
+from xaibench.shards.data_randomization import check_trainable, data_randomization_shard
+from xaibench.shards.two_explanations import complicate, explain_others
+from xaibench.workbench import SanityCheck, Workbench
 
-from xaibench.execution.serial import Shard
-from xaibench.metrics.parameter_randomization import StepResult, randomization_similarities
-from xaibench.metrics.units import randomization_units
-from xaibench.records.record import Record, settings_json
-from xaibench.shards.images import Batch, read_batches
-from xaibench.workbench import Workbench
-
-STORED_IMAGES = 2
-"""Images whose maps are kept after every step."""
+_WORK: dict[type, Callable[..., Result]] = {
+    EfficientMPRT: complicate,
+    RandomLogit: explain_others,
+    DataRandomization: data_randomization_shard,
+}
 
 
 def sanity_shards(bench: Workbench) -> list[Shard]:
-    """Cut every sanity check into shards, one a seed."""
-    per_image = sum(explainer.forward_passes() for explainer in bench.explainers.values())
-    shards = []
-    for key, check in bench.sanity.items():
-        few = range(min(check.n_images, len(bench.dataset)))
-        shards += [
-            Shard(f"sanity-{key}-{number:04d}", partial(randomize, bench, key, seed, few), 60.0 * len(few) * per_image)
-            for number, seed in enumerate(check.seeds)
-        ]
-    return shards
+    """Cut every sanity check into shards; the settings alone decide them.
 
-
-def randomize(
-    bench: Workbench, key: str, seed: int, indices: Sequence[int]
-) -> tuple[list[Record], dict[str, np.ndarray]]:
-    """Randomize the network step by step and compare every explainer's maps with the trained network's.
-
-    Parameters
-    ----------
-    bench : Workbench
-    key : str
-        Name of a `ParameterRandomization` in `bench.sanity`, under which it is recorded.
-    seed : int
-        One of its seeds.
-    indices : sequence of int
-        Samples that take part; those that cannot be used are left out, the score shards tell why.
-
-    Returns
-    -------
-    records : list of Record
-        Metric `key`. Step 0 is the trained model, 1 by definition; tables leave it out of every mean.
-    maps : dict of array
-        ``cascade/…`` of the first seed and images, step 0 included.
+    Raises
+    ------
+    ValueError
+        If a check cannot be done with this data and model.
     """
-    settings = bench.sanity[key]
-    records: list[Record] = []
-    maps: dict[str, np.ndarray] = {}
-    batches, _ = read_batches(bench, indices)
-    names = {explainer.name: name for name, explainer in bench.explainers.items()}
-    for batch in batches:
-        network = bench.classifier.network
-        units = randomization_units(network, batch.images[:1], granularity=settings.granularity)
-        steps = randomization_similarities(
-            network,
-            batch.images,
-            batch.targets,
-            list(bench.explainers.values()),
-            units=units,
-            settings=settings,
-            seed=seed,
-        )
-        for step in steps:
-            records.extend(_rows(bench, key, batch, step, names))
-            if seed == settings.seeds[0]:
-                maps.update(_stored(batch, step, names))
-    return records, maps
+    shards = []
+    shown = _shown_cascade(bench)
+    for key, check in bench.sanity.items():
+        if isinstance(check.settings, DataRandomization):
+            check_trainable(bench, key)
+        few = range(min(check.settings.n_images, len(bench.dataset)))
+        for number, seed in enumerate(check.settings.seeds):
+            if isinstance(check.settings, ParameterRandomization):
+                work: Callable[[], Result] = partial(
+                    randomize, bench, key, seed, few, keep_maps=key == shown and number == 0
+                )
+            else:
+                work = partial(_WORK[type(check.settings)], bench, key, seed, few)
+            shards.append(Shard(f"sanity-{key}-{number:04d}", work, _cost(check, len(few))))
+    return [*shards, *_calibration(bench)]
 
 
-def _rows(bench: Workbench, key: str, batch: Batch, step: StepResult, names: dict[str, str]) -> Iterator[Record]:
-    settings = bench.sanity[key]
-    defining = settings_json(settings.defining())
-    share = step.seconds / max(len(step.similarities) * len(batch.names), 1)
-    for (explainer, layer, similarity), values in step.similarities.items():
-        kind = bench.explainers[names[explainer]]
-        passes = kind.forward_passes() / (len(kind.layers) * len(settings.similarities))
-        reasons = step.reasons[explainer, layer, similarity]
-        for b, (value, reason) in enumerate(zip(values.tolist(), reasons, strict=True)):
-            yield Record(
-                key,
-                value,
-                image=batch.names[b],
-                label=int(batch.labels[b]),
-                target=int(step.targets[b]),
-                explainer=names[explainer],
-                layer=layer,
-                variant=similarity,
-                module=step.module,
-                step=step.step,
-                seed=step.seed,
-                status="undefined" if math.isnan(value) else "ok",
-                reason=reason,
-                forward_passes=passes,
-                seconds=share,
-                settings=defining,
-            )
+def _shown_cascade(bench: Workbench) -> str | None:
+    """The check whose maps are kept for the pictures: the first cascade, from the output on where there is one."""
+    cascades = {k: check for k, check in bench.sanity.items() if isinstance(check.settings, ParameterRandomization)}
+    return next((k for k, check in cascades.items() if check.settings.order == "top_down"), next(iter(cascades), None))
 
 
-def _stored(batch: Batch, step: StepResult, names: dict[str, str]) -> dict[str, np.ndarray]:
-    return {
-        f"cascade/{names[explainer]}/{layer}/{step.seed}/{step.step}/{name}": values[b].float().cpu().numpy()
-        for (explainer, layer), values in step.maps.items()
-        for b, name in enumerate(batch.names[:STORED_IMAGES])
-    }
+def _calibration(bench: Workbench) -> Iterator[Shard]:
+    """One shard for signed maps and one for rectified ones, as the cascades compare them."""
+    cascades = [check for check in bench.sanity.values() if isinstance(check.settings, ParameterRandomization)]
+    for rectify in sorted({check.settings.rectify for check in cascades}):
+        alike = [check for check in cascades if check.settings.rectify == rectify]
+        similarities = tuple(dict.fromkeys(name for check in alike for name in check.settings.similarities))
+        explainers = {name: explainer for check in alike for name, explainer in check.explainers.items()}
+        few = range(min(max(check.settings.n_images for check in alike), len(bench.dataset)))
+        n_pairs = max(check.settings.n_pairs for check in alike)
+        work = partial(calibrate, bench, explainers, similarities, few, rectify=rectify, n_pairs=n_pairs)
+        name = f"calibration-{'rectified' if rectify else 'signed'}"
+        yield Shard(name, work, 10.0 * len(explainers) + n_pairs)
+
+
+def _cost(check: SanityCheck, n_images: int) -> float:
+    """About how many forward passes a seed takes."""
+    settings = check.settings
+    cost = 2.0 * n_images * sum(3 * explainer.forward_passes() + 1 for explainer in check.explainers.values())
+    if isinstance(settings, ParameterRandomization):
+        cost *= 10 * settings.n_samples
+    if isinstance(settings, DataRandomization):
+        cost += settings.n_train * 80.0 * (1 + settings.control)
+    return cost

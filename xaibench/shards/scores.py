@@ -1,46 +1,25 @@
 """A shard of scores: some images, every map of each of them, every metric of each map."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, is_dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, fields, replace
+from functools import lru_cache
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from xaibench.explainers.cams import CAM
-from xaibench.explainers.capture import capture
-from xaibench.explainers.upsample import upsample
-from xaibench.metrics.catalogue import CurveMetric, LocalizationMetric, MaskingMetric
+from xaibench.metrics.catalogue import INFORMATION, METRICS, LocalizationMetric, MaskingMetric
+from xaibench.metrics.curve import CurveMetric
+from xaibench.metrics.information_curves import information_curves
+from xaibench.metrics.map_scores import ExplainerMetric, MapMetric, MapScores, ModelMetric
 from xaibench.metrics.masking import masked_scores
-from xaibench.metrics.ordering import tied_fraction
+from xaibench.metrics.ordering import Order, tied_fraction
 from xaibench.metrics.perturbation import perturbation_curves
 from xaibench.metrics.undefined import why_undefined
 from xaibench.records.record import Record, settings_json
+from xaibench.shards.explained import Explained, explain_batch
 from xaibench.shards.images import Batch, read_batches
+from xaibench.shards.rows import Arm, map_record
 from xaibench.workbench import Workbench
-
-Arm = tuple[str, str]  # explainer, layer
-
-
-@dataclass(frozen=True, eq=False)
-class Explained:
-    """All maps of a batch.
-
-    Attributes
-    ----------
-    maps : dict from (explainer, layer) to Tensor, shape (B, h, w)
-        At the layers' own resolution.
-    attributions : Tensor, shape (B, M, H, W)
-        The same, upsampled, in the order of `maps`.
-    forward_passes, seconds : dict from (explainer, layer) to float
-        What one image's map cost; layers explained together share.
-    """
-
-    maps: Mapping[Arm, Tensor]
-    attributions: Tensor
-    forward_passes: Mapping[Arm, float]
-    seconds: Mapping[Arm, float]
 
 
 def score_images(bench: Workbench, indices: Sequence[int]) -> tuple[list[Record], dict[str, np.ndarray]]:
@@ -62,75 +41,22 @@ def score_images(bench: Workbench, indices: Sequence[int]) -> tuple[list[Record]
     maps: dict[str, np.ndarray] = {}
     for batch in batches:
         explained = explain_batch(bench, batch)
-        for rows in (_ties, _curves, _masking, _localization):
+        for rows in (
+            _ties,
+            _curves,
+            _masking,
+            _model_metrics,
+            _information,
+            _map_metrics,
+            _explainer_metrics,
+            _localization,
+        ):
             records.extend(rows(bench, batch, explained))
         maps.update(_stored(bench, batch, explained))
     return records, maps
 
 
-def explain_batch(bench: Workbench, batch: Batch) -> Explained:
-    """Make every explainer's maps; CAMs that want the same layers and score share one pass."""
-    maps: dict[Arm, Tensor] = {}
-    passes: dict[Arm, float] = {}
-    seconds: dict[Arm, float] = {}
-    attributions = []
-    for group in _sharing(bench):
-        start = time.perf_counter()
-        made = _maps_of(bench, batch, group)
-        size = (batch.images.shape[2], batch.images.shape[3])
-        full = {arm: upsample(values, size, mode=bench.explainers[arm[0]].upsampling) for arm, values in made.items()}
-        share = (time.perf_counter() - start) / len(made) / len(batch.names)
-        cost = bench.explainers[group[0]].forward_passes() / len(made)
-        for arm, values in made.items():
-            maps[arm], passes[arm], seconds[arm] = values, cost, share
-            attributions.append(full[arm])
-    return Explained(maps, torch.stack(attributions, dim=1), passes, seconds)
-
-
-def _sharing(bench: Workbench) -> list[list[str]]:
-    """Group the explainers that one capture can serve."""
-    groups: dict[object, list[str]] = {}
-    for name, explainer in bench.explainers.items():
-        key = (explainer.layers, explainer.score, explainer.token_grid) if isinstance(explainer, CAM) else name
-        groups.setdefault(key, []).append(name)
-    return list(groups.values())
-
-
-def _maps_of(bench: Workbench, batch: Batch, group: Sequence[str]) -> dict[Arm, Tensor]:
-    first = bench.explainers[group[0]]
-    if not isinstance(first, CAM):
-        found = first.maps(bench.classifier.network, batch.images, batch.targets)
-        return {(group[0], layer): values for layer, values in found.items()}
-    captured = capture(
-        bench.classifier.network,
-        batch.images,
-        first.layers,
-        targets=batch.targets,
-        score=first.score,
-        token_grid=first.token_grid,
-    )
-    cams = {name: explainer for name in group if isinstance(explainer := bench.explainers[name], CAM)}
-    return {(name, layer): values for name, cam in cams.items() for layer, values in cam.maps_of(captured).items()}
-
-
 # ── one function a family of metrics ─────────────────────────────────────────────────────────────────────────────
-
-
-def _row(batch: Batch, b: int, arm: Arm, metric: str, value: float, reason: str, **more: object) -> Record:
-    """Make the record of one map's value; NaN is undefined, for the reason given."""
-    undefined = bool(np.isnan(value))
-    return Record(
-        metric,
-        value,
-        image=batch.names[b],
-        label=int(batch.labels[b]),
-        target=int(batch.targets[b]),
-        explainer=arm[0],
-        layer=arm[1],
-        status="undefined" if undefined else "ok",
-        reason=(reason or "not defined here") if undefined else "",
-        **more,  # type: ignore[arg-type]
-    )
 
 
 def _each(batch: Batch, explained: Explained) -> Iterator[tuple[int, int, Arm]]:
@@ -147,7 +73,7 @@ def _ties(bench: Workbench, batch: Batch, explained: Explained) -> Iterator[Reco
     reasons = np.array(why_undefined(flat), dtype=object).reshape(shape)
     for b, m, arm in _each(batch, explained):
         cost = {"forward_passes": explained.forward_passes[arm], "seconds": explained.seconds[arm]}
-        yield _row(batch, b, arm, "tied_fraction", values[b][m], reasons[b, m], **cost)
+        yield map_record(batch, b, arm, "tied_fraction", values[b][m], reasons[b, m], **cost)
 
 
 def _curves(bench: Workbench, batch: Batch, explained: Explained) -> Iterator[Record]:
@@ -155,47 +81,152 @@ def _curves(bench: Workbench, batch: Batch, explained: Explained) -> Iterator[Re
     if not chosen:
         return
     start = time.perf_counter()
+    wanted = {key: metric.curves(key) for key, metric in chosen.items()}
     found = perturbation_curves(
         bench.fast,
         batch.images,
         batch.targets,
         explained.attributions,
-        [metric.curve(key) for key, metric in chosen.items()],
+        [curve for curves in wanted.values() for curve in curves],
         batch_size=bench.settings.batch_size,
     )
-    passes = sum(float(scores.forward_passes.sum()) for scores in found.values())
+    passes = sum(float(drawn.forward_passes.sum()) for drawn in found.values())
     per_pass = (time.perf_counter() - start) / max(passes, 1.0)
-    for key, scores in found.items():
-        settings, x = settings_of(chosen[key]), tuple(scores.fractions.tolist())
+    for key, metric in chosen.items():
+        scores = metric.value([found[curve.name] for curve in wanted[key]])
         for b, m, arm in _each(batch, explained):
-            n = float(scores.forward_passes[b, m])
-            curve = {"curve_x": x, "curve_y": tuple(scores.scores[b, m].tolist())} if not scores.reasons[b][m] else {}
-            cost = {"forward_passes": n, "seconds": n * per_pass, "settings": settings}
-            yield _row(batch, b, arm, key, float(scores.areas[b, m]), scores.reasons[b][m], **cost, **curve)
+            seconds = float(scores.forward_passes[b, m]) * per_pass
+            yield _record(bench, batch, b, arm, key, scores, m=m, seconds=seconds)
+
+
+def _curve_of(scores: MapScores, b: int, m: int) -> dict[str, tuple[float, ...]]:
+    """Return one map's curve without the NaN that fills up a shorter one."""
+    if scores.curve_x is None or scores.curve_y is None:
+        return {}
+    x, y = scores.curve_x[b, m], scores.curve_y[b, m]
+    inside = ~x.isnan()
+    return {"curve_x": tuple(x[inside].tolist()), "curve_y": tuple(y[inside].tolist())}
 
 
 def _masking(bench: Workbench, batch: Batch, explained: Explained) -> Iterator[Record]:
-    chosen = {key: metric for key, metric in bench.metrics.items() if isinstance(metric, MaskingMetric)}
-    by_score: dict[str, list[str]] = {}
-    for key, metric in chosen.items():
-        by_score.setdefault(metric.score, []).append(key)
-    for score, keys in by_score.items():
+    """Score the images under their maps; metrics that mask and score alike share the passes."""
+    alike: dict[object, list[str]] = {}
+    for key, metric in bench.metrics.items():
+        if isinstance(metric, MaskingMetric):
+            alike.setdefault((metric.score, metric.mask), []).append(key)
+    for keys in alike.values():
+        first = bench.metrics[keys[0]]
         start = time.perf_counter()
         found = masked_scores(
             bench.fast,
             batch.images,
             batch.targets,
             explained.attributions,
-            score=score,
+            mask=first.mask,
+            score=first.score,
             batch_size=bench.settings.batch_size,
         )
         share = (time.perf_counter() - start) / found.masked.numel() / len(keys)
+        clean, passes = found.clean[:, None].expand_as(found.masked), found.forward_passes / len(keys)
         for key in keys:
-            values = chosen[key](found.clean[:, None].expand_as(found.masked), found.masked)
+            scores = MapScores(bench.metrics[key](clean, found.masked).double(), passes, found.reasons)
             for b, m, arm in _each(batch, explained):
-                cost = {"forward_passes": float(found.forward_passes[b, m]) / len(keys), "seconds": share}
-                settings = settings_of(chosen[key])
-                yield _row(batch, b, arm, key, float(values[b, m]), found.reasons[b][m], settings=settings, **cost)
+                yield _record(bench, batch, b, arm, key, scores, m=m, seconds=share)
+
+
+def _model_metrics(bench: Workbench, batch: Batch, explained: Explained) -> Iterator[Record]:
+    """Ask the model about changed images."""
+    for key, metric in bench.metrics.items():
+        if isinstance(metric, ModelMetric) and type(metric) not in INFORMATION.values():
+            start = time.perf_counter()
+            size = bench.settings.batch_size
+            scores = metric.scores(bench.fast, batch.images, batch.targets, explained.attributions, batch_size=size)
+            yield from _timed(bench, batch, explained, key, scores, start)
+
+
+def _information(bench: Workbench, batch: Batch, explained: Explained) -> Iterator[Record]:
+    """Draw the information curves; two readings of the same settings share the passes."""
+    alike: dict[str, list[str]] = {}
+    for key, metric in bench.metrics.items():
+        if type(metric) in INFORMATION.values():
+            alike.setdefault(repr(asdict(metric)), []).append(key)
+    for keys in alike.values():
+        start = time.perf_counter()
+        found = information_curves(
+            bench.fast,
+            batch.images,
+            batch.targets,
+            explained.attributions,
+            **asdict(bench.metrics[keys[0]]),
+            batch_size=bench.settings.batch_size,
+        )
+        for key in keys:
+            scores = found[bench.metrics[key].reading]
+            shared = replace(scores, forward_passes=scores.forward_passes / len(keys))
+            yield from _timed(bench, batch, explained, key, shared, start, among=len(keys))
+
+
+def _map_metrics(bench: Workbench, batch: Batch, explained: Explained) -> Iterator[Record]:
+    """Look at the maps alone."""
+    for key, metric in bench.metrics.items():
+        if isinstance(metric, MapMetric):
+            start = time.perf_counter()
+            yield from _timed(bench, batch, explained, key, metric.map_scores(explained.attributions), start)
+
+
+def _explainer_metrics(bench: Workbench, batch: Batch, explained: Explained) -> Iterator[Record]:
+    """Explain changed images again."""
+    for key, metric in bench.metrics.items():
+        if not isinstance(metric, ExplainerMetric):
+            continue
+        for name, explainer in bench.explainers.items():
+            start = time.perf_counter()
+            found = metric.explainer_scores(
+                bench.classifier.network,
+                batch.images,
+                batch.targets,
+                explainer,
+                explained.of(name),
+                batch_size=bench.settings.batch_size,
+            )
+            share = (time.perf_counter() - start) / len(found) / len(batch.names)
+            for layer, scores in found.items():
+                for b in range(len(batch.names)):
+                    yield _record(bench, batch, b, (name, layer), key, scores, m=0, seconds=share)
+
+
+def _timed(
+    bench: Workbench,
+    batch: Batch,
+    explained: Explained,
+    key: str,
+    scores: MapScores,
+    start: float,
+    *,
+    among: int = 1,
+) -> Iterator[Record]:
+    """Record a metric's values for all maps, the time since `start` in equal parts, `among` so many metrics."""
+    share = (time.perf_counter() - start) / scores.values.numel() / among
+    for b, m, arm in _each(batch, explained):
+        yield _record(bench, batch, b, arm, key, scores, m=m, seconds=share)
+
+
+def _record(
+    bench: Workbench, batch: Batch, b: int, arm: Arm, key: str, scores: MapScores, *, m: int, seconds: float
+) -> Record:
+    reason = scores.reasons[b][m]
+    return map_record(
+        batch,
+        b,
+        arm,
+        key,
+        float(scores.values[b, m]),
+        reason,
+        forward_passes=float(scores.forward_passes[b, m]),
+        seconds=seconds,
+        settings=_settings(bench, key, arm),
+        **({} if reason else _curve_of(scores, b, m)),
+    )
 
 
 def _localization(bench: Workbench, batch: Batch, explained: Explained) -> Iterator[Record]:
@@ -204,7 +235,6 @@ def _localization(bench: Workbench, batch: Batch, explained: Explained) -> Itera
     for key, metric in bench.metrics.items():
         if not isinstance(metric, LocalizationMetric) or not marked:
             continue
-        settings = settings_of(metric)
         for m, arm in enumerate(explained.maps):
             attributions, masks = explained.attributions[marked, m], batch.masks[marked]
             start = time.perf_counter()
@@ -212,17 +242,39 @@ def _localization(bench: Workbench, batch: Batch, explained: Explained) -> Itera
             share = (time.perf_counter() - start) / len(marked)
             reasons = metric.why_undefined(attributions, masks)
             for b, value, reason in zip(marked, values, reasons, strict=True):
-                yield _row(batch, b, arm, key, value, reason, settings=settings, seconds=share)
+                settings = _settings(bench, key, arm)
+                yield map_record(batch, b, arm, key, value, reason, settings=settings, seconds=share)
 
 
-def settings_of(metric: object) -> str:
-    """Every choice that defines the metric's value, as JSON."""
-    values = asdict(metric) if is_dataclass(metric) and not isinstance(metric, type) else {}
-    return settings_json({key: value if _plain(value) else repr(value) for key, value in values.items()})
+def _settings(bench: Workbench, key: str, arm: Arm) -> str:
+    return _settings_text(bench, key, bench.explainers[arm[0]].upsampling if arm[1] else "none")
 
 
-def _plain(value: object) -> bool:
-    return isinstance(value, str | int | float | dict | list | tuple) or value is None
+@lru_cache(maxsize=256)
+def _settings_text(bench: Workbench, key: str, resize: str) -> str:
+    return settings_of(bench.metrics[key], resize=resize)
+
+
+def settings_of(metric: object, *, resize: str) -> str:
+    """Every choice that defines the metric's value, as JSON; `name` says which metric it is.
+
+    A metric of curves tells each of them whole, so that two rows can be compared choice by choice; `resize` is how the
+    map came to the image's size.
+    """
+    name = next((name for name, kind in METRICS.items() if kind is type(metric)), "")
+    choices = {choice.name: _plain(getattr(metric, choice.name)) for choice in fields(metric)}  # type: ignore[arg-type]
+    if isinstance(metric, CurveMetric):
+        curves = metric.curves("curve")
+        drawn = [curve.settings() for curve in curves]
+        choices = drawn[0] if len(drawn) == 1 else choices | {c.name: s for c, s in zip(curves, drawn, strict=True)}
+    return settings_json({"name": name, "resize": resize} | choices)
+
+
+def _plain(value: object) -> object:
+    """Fit for JSON: an order by its fields, other objects such as baselines as they would be written."""
+    if isinstance(value, Order):
+        return asdict(value)
+    return value if isinstance(value, str | int | float | dict | list | tuple) or value is None else repr(value)
 
 
 def _stored(bench: Workbench, batch: Batch, explained: Explained) -> dict[str, np.ndarray]:
