@@ -11,23 +11,25 @@ CONF = Path(__file__).parents[1] / "conf"
 
 
 def choices(group):
-    return sorted(file.stem for file in (CONF / group).glob("*.yaml"))
+    folder = CONF / group
+    return sorted(file.relative_to(folder).with_suffix("").as_posix() for file in folder.rglob("*.yaml"))
 
 
 @pytest.mark.parametrize("group", sorted(p.name for p in CONF.iterdir() if p.is_dir()))
 def test_every_choice_composes(group):
-    for name in choices(group):
-        word = f"{group}=[{name}]" if group in ("explainer", "metric") else f"{group}={name}"
-        needed = ["data.root=somewhere"] if name in ("folder", "imagenet", "imagenet_layers") else []
-        assert compose_settings([word, *needed]).experiment_name
+    together = group in ("explainer", "metric")  # of these, many can be chosen at once
+    for choice in [f"[{','.join(choices(group))}]"] if together else choices(group):
+        needed = ["data.root=somewhere"] if choice in ("folder", "imagenet", "imagenet_layers") else []
+        assert compose_settings([f"{group}={choice}", *needed]).experiment_name
 
 
 def test_every_choice_of_explainer_and_metric_is_a_known_one():
     from xaibench.explainers.catalogue import EXPLAINERS
     from xaibench.metrics.catalogue import METRICS
+    from xaibench.metrics.presets import PRESETS
 
     assert set(choices("explainer")) == set(EXPLAINERS)
-    assert set(choices("metric")) == set(METRICS)
+    assert set(choices("metric")) == set(METRICS) | {f"preset/{name}" for name in PRESETS}
 
 
 def test_every_experiment_says_question_command_time_and_result(command):
@@ -46,6 +48,7 @@ def test_every_experiment_says_question_command_time_and_result(command):
         (["experiment=layer"], "unknown experiment 'layer'; did you mean layers"),
         (["data=foldr"], "unknown data 'foldr'; did you mean folder"),
         (["metric=[deletion,insertoin]"], "unknown metric 'insertoin'; did you mean insertion"),
+        (["metric=[preset/rsie]"], "unknown metric 'preset/rsie'; did you mean preset/rise"),
         (["explainer=gradcam"], "unknown explainer 'gradcam'; did you mean grad_cam"),
         (["layrs=[layer4]"], "unknown key 'layrs'; did you mean layers"),
         (["data.m=3"], "unknown key 'data.m'; did you mean data.n"),

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -192,7 +193,9 @@ def _groups() -> list[str]:
 
 
 def _choices(group: str) -> list[str]:
-    return sorted(file.stem for file in (conf_folder() / group).glob("*.yaml"))
+    """Names of a group's files; one in a folder within it has that folder in front: preset/rise."""
+    folder = conf_folder() / group
+    return sorted(file.relative_to(folder).with_suffix("").as_posix() for file in folder.rglob("*.yaml"))
 
 
 def _diagnosed(overrides: Sequence[str], error: Exception) -> Exception:
@@ -274,7 +277,8 @@ def _redraw(words: list[str]) -> int:
 
 
 def _groups_text() -> str:
-    return "\n".join(f"  {group + '=':<12} {', '.join(_choices(group))}" for group in _groups())
+    lines = [f"  {group + '=':<12} {', '.join(_choices(group))}" for group in _groups()]
+    return "\n".join(textwrap.fill(line, 120, subsequent_indent=" " * 15, break_on_hyphens=False) for line in lines)
 
 
 def _say(text: str) -> int:

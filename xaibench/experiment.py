@@ -1,6 +1,7 @@
 """The whole story of an experiment: load, explain, score, store, report."""
 
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -11,13 +12,18 @@ import torch
 from xaibench.execution.serial import Shard, run_shards
 from xaibench.metrics.catalogue import MaskingMetric
 from xaibench.metrics.curve import CurveMetric
+from xaibench.metrics.fusing import Fused
 from xaibench.metrics.inference import largest_deviation
+from xaibench.metrics.precision_error import precision_error
 from xaibench.models.layers import layer_names
 from xaibench.records.provenance import provenance
 from xaibench.records.run_folder import RunFolder, fingerprint, values_digest
 from xaibench.report.redraw import write_report
+from xaibench.report.sanity_rule import SanityRule
 from xaibench.report.terminal import print_report
 from xaibench.settings import BESIDE_THE_VALUES, RunSettings
+from xaibench.shards.explained import explain_batch
+from xaibench.shards.images import Batch, read_batches
 from xaibench.shards.sanity import sanity_shards
 from xaibench.shards.scores import score_images
 from xaibench.shards.timing import time_path
@@ -47,6 +53,7 @@ def run_experiment(settings: RunSettings, *, progress: bool = True) -> Path:
     RunFolderError
         If the folder belongs to another run or cannot be written.
     """
+    SanityRule.of(asdict(settings))
     bench = set_up(settings)
     shards, identity = plan(bench), _identity(bench)
     folder = RunFolder.create(
@@ -63,7 +70,8 @@ def run_experiment(settings: RunSettings, *, progress: bool = True) -> Path:
         finished=True,
         values_digest=values_digest(records),
         question=settings.question,
-        fast_inference=_deviation(bench),
+        verdict=settings.verdict,
+        inference=_inference(bench),
     )
     report = write_report(folder.path)
     if progress:
@@ -90,11 +98,12 @@ def plan(bench: Workbench) -> list[Shard]:
 def _passes_per_image(bench: Workbench) -> float:
     """About how many forward passes an image's scores take."""
     arms = sum(len(explainer.layers) for explainer in bench.explainers.values())
+    explained = sum(3 * explainer.forward_passes() for explainer in bench.explainers.values())
     height, width = bench.classifier.preprocessing.image_size or (224, 224)
     curves = [metric for metric in bench.metrics.values() if isinstance(metric, CurveMetric)]
     points = sum(curve.expected_points(height, width) for metric in curves for curve in metric.curves(""))
     masked = any(isinstance(metric, MaskingMetric) for metric in bench.metrics.values())
-    return 5.0 + arms * (points + int(masked))
+    return 5.0 + explained + arms * (points + int(masked))
 
 
 def _identity(bench: Workbench) -> dict[str, Any]:
@@ -117,15 +126,36 @@ def _path(settings: RunSettings, identity: dict[str, Any]) -> Path:
     return Path("results") / f"{settings.experiment_name}-{fingerprint(identity)[:8]}"
 
 
-def _deviation(bench: Workbench) -> dict[str, Any]:
-    """Measure what the folded copy changes, on a few images."""
+def _inference(bench: Workbench) -> dict[str, Any]:
+    """Tell how the network was run, and measure on a few images what that changed."""
+    known: dict[str, Any] = {"batch_size": bench.batch_size}
     if bench.fast is bench.classifier.network:
-        return {"used": False}
-    from xaibench.shards.images import read_batches
+        return known | {"copy": False}
+    network, few = bench.classifier.network, range(min(8, len(bench.dataset)))
+    batches = read_batches(bench, few)[0]
+    deviations = [largest_deviation(network, bench.fast, batch.images) for batch in batches]
+    known |= {
+        "copy": True,
+        "fused": isinstance(bench.fast, Fused),
+        "largest_probability_deviation": max(deviations, default=None),
+    }
+    if bench.settings.inference.get("dtype", "float32") != "float32":
+        known["areas_against_float64"] = _area_errors(bench, batches)
+    return known
 
-    batches, _ = read_batches(bench, range(min(8, len(bench.dataset))))
-    found = [largest_deviation(bench.classifier.network, bench.fast, batch.images) for batch in batches]
-    return {"used": True, "largest_probability_deviation": max(found, default=None)}
+
+def _area_errors(bench: Workbench, batches: Sequence[Batch]) -> list[dict[str, Any]]:
+    """What less precision does to the areas of the run's own curves and maps, batch by batch."""
+    curves = [curve for key, m in bench.metrics.items() if isinstance(m, CurveMetric) for curve in m.curves(key)]
+    rows = []
+    for batch in batches if curves else ():
+        attributions = explain_batch(bench, batch).attributions
+        network = bench.classifier.network
+        found = precision_error(
+            network, bench.fast, batch.images, batch.targets, attributions, curves, batch_size=bench.batch_size
+        )
+        rows += found.rows()
+    return rows
 
 
 def layers_table(settings: RunSettings) -> str:

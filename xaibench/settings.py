@@ -23,6 +23,8 @@ class RunSettings:
         ``name`` and arguments of the images and of the classifier.
     explainer, metric, sanity : dict of dict
         By a name of one's own: ``name`` and arguments. The last are the sanity checks; empty leaves them out.
+    verdict : dict
+        The rule by which a map passes the cascade, see `xaibench.report.sanity_rule.SanityRule`.
     timing, training : dict
         Settings of the timed path, of the recipe; empty leaves them out.
     layers : list of str or str
@@ -37,16 +39,18 @@ class RunSettings:
         Steps of every curve whose metric does not say otherwise.
     seed : int
         Of everything that is drawn, other than the data.
-    batch_size : int
-        Images in one pass through the network.
+    batch_size : int or str
+        Images in one pass through the network; ``auto`` takes the fastest of a few sizes, found before work starts and
+        recorded. It moves values by rounding only.
     shard_size : int
         Images whose results are stored together; what a killed run loses at most.
     device : str
         ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
     threads : int or None
         Threads on the CPU; None leaves it to torch.
-    fast_inference : bool
-        Fold batch norm into the convolutions for the curves; what that changes is measured and recorded.
+    inference : dict
+        How the network runs where no gradient is wanted: `dtype`, `fold` (batch norm into convolutions), `fuse`; see
+        `xaibench.metrics.inference.Inference`. Empty runs it as it is. What it changes is measured and recorded.
     out : str or None
         The run's folder; None makes one below ``results/``, named after the experiment and its settings.
     """
@@ -59,6 +63,7 @@ class RunSettings:
     explainer: dict[str, Any] = field(default_factory=dict)
     metric: dict[str, Any] = field(default_factory=dict)
     sanity: dict[str, Any] = field(default_factory=dict)
+    verdict: dict[str, Any] = field(default_factory=dict)
     timing: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     layers: Any = "stages"
@@ -67,13 +72,13 @@ class RunSettings:
     upsampling: str = "bilinear"
     curve_steps: int = 16
     seed: int = 0
-    batch_size: int = 64
+    batch_size: Any = 64
     shard_size: int = 4
     device: str = "auto"
     threads: int | None = None
-    fast_inference: bool = True
+    inference: dict[str, Any] = field(default_factory=dict)
     out: str | None = None
 
 
 # What does not decide the values of a run
-BESIDE_THE_VALUES = ("out", "question")
+BESIDE_THE_VALUES = ("out", "question", "verdict")

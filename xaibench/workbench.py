@@ -1,5 +1,6 @@
 """Everything an experiment works with, made from settings and checked before any work starts."""
 
+import copy
 import logging
 import warnings
 from collections.abc import Mapping
@@ -18,7 +19,8 @@ from xaibench.explainers.explainer import Explainer
 from xaibench.explainers.guided import GuidedBackprop, GuidedGradCAM
 from xaibench.explainers.targets import TARGET_RULES
 from xaibench.leaves import arguments_of, made, metric_of, needs_run, picked, sanity_of, with_run
-from xaibench.metrics.inference import fast_copy
+from xaibench.metrics.batch_size import fastest_batch_size
+from xaibench.metrics.inference import Inference
 from xaibench.models.checks import PROBE_SIZE, check_classifier
 from xaibench.models.classifier import Classifier
 from xaibench.models.layers import resolve_layers
@@ -57,7 +59,9 @@ class Workbench:
     classifier : Classifier
         On the run's device.
     fast : nn.Module
-        The network that draws the curves: a copy with folded batch norm, or the network itself.
+        The network where no gradient is wanted: a copy as the settings' `inference` says, or the network itself.
+    batch_size : int
+        As in the settings, or the fastest.
     dataset : Dataset
     layers : tuple of str
         Dotted names, in the order asked for.
@@ -75,6 +79,7 @@ class Workbench:
     settings: RunSettings
     classifier: Classifier
     fast: nn.Module
+    batch_size: int
     dataset: Dataset
     layers: tuple[str, ...]
     explainers: Mapping[str, Explainer]
@@ -100,9 +105,10 @@ def set_up(settings: RunSettings) -> Workbench:
     device = _device(settings.device)
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
-    for name in ("batch_size", "shard_size"):
-        if getattr(settings, name) < 1:
-            raise ValueError(f"{name} must be at least 1; got {getattr(settings, name)}")
+    _check_sizes(settings)
+    inference = made(Inference, "inference", settings.inference) if settings.inference else None
+    if inference is not None:
+        inference.check(device)
     # settings that need no model are checked first: they cost nothing
     metrics = {key: None if needs_run(leaf) else metric_of(key, leaf) for key, leaf in settings.metric.items()}
     checks = {key: sanity_of(key, leaf) for key, leaf in settings.sanity.items()}
@@ -125,8 +131,9 @@ def set_up(settings: RunSettings) -> Workbench:
             metrics[key] = metric_of(key, with_run(leaf, classifier, dataset))
     labels_fit = _labels_fit(dataset, classifier, classes)
     _check_target(settings.target, classes, labels_fit)
-    fast = fast_copy(classifier.network) if settings.fast_inference else classifier.network
-    return Workbench(settings, classifier, fast, dataset, layers, explainers, metrics, sanity, timing, labels_fit)
+    fast = _fast(classifier, inference)
+    size = fastest_batch_size(fast, _blank(classifier)) if settings.batch_size == "auto" else settings.batch_size
+    return Workbench(settings, classifier, fast, size, dataset, layers, explainers, metrics, sanity, timing, labels_fit)
 
 
 def load_classifier(settings: RunSettings, device: torch.device | None = None) -> Classifier:
@@ -136,6 +143,32 @@ def load_classifier(settings: RunSettings, device: torch.device | None = None) -
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         return made(load_model, f"model={name}", {"name": name, **arguments, "device": device or "cpu"})
+
+
+def _check_sizes(settings: RunSettings) -> None:
+    for name in ("batch_size", "shard_size"):
+        size = getattr(settings, name)
+        if name == "batch_size" and size == "auto":
+            continue
+        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+            raise ValueError(f"{name} must be at least 1{', or auto' if name == 'batch_size' else ''}; got {size!r}")
+
+
+def _blank(classifier: Classifier) -> torch.Tensor:
+    """Return a black image of the size that the network will see."""
+    height, width = classifier.preprocessing.image_size or PROBE_SIZE
+    return torch.zeros(3, height, width, device=classifier.device)
+
+
+def _fast(classifier: Classifier, inference: Inference | None) -> nn.Module:
+    """Copy the network for inference; one that cannot be copied is run as it is."""
+    if inference is None:
+        return classifier.network
+    try:
+        return inference(classifier.network, image=_blank(classifier))
+    except (TypeError, copy.Error, NotImplementedError) as error:
+        _log.warning("the network is run as it is, as it cannot be copied: %s", error)
+        return classifier.network
 
 
 def _device(name: str) -> torch.device:
@@ -176,8 +209,7 @@ def _resolved(classifier: Classifier, layers: Any) -> list[str]:
 
 def _check_layers(classifier: Classifier, explainers: Mapping[str, Explainer]) -> None:
     """See on one image that every layer asked for puts out maps, once, and that there is something to guide."""
-    height, width = classifier.preprocessing.image_size or PROBE_SIZE
-    image = torch.zeros(1, 3, height, width, device=classifier.device)
+    image = _blank(classifier)[None]
     for explainer in explainers.values():
         if isinstance(explainer, CAM):
             activations_of(classifier.network, image, explainer.layers, token_grid=explainer.token_grid)

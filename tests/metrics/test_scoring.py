@@ -1,11 +1,14 @@
 """What the model puts out, as far as it can be wrong; how the queue cuts its work is in test_perturbation."""
 
 import warnings
+import weakref
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from xaibench.metrics.curve import Curve
 from xaibench.metrics.deletion import Deletion
@@ -104,3 +107,100 @@ class TestErrors:
             draw(lambda images: {"logits": logits(images)})
         with pytest.raises(ValueError, match=r"returned shape \(4,\), expected \(4, classes\)"):
             draw(lambda images: logits(images)[:, 0])
+
+
+# ── the network's precision ──────────────────────────────────────────────────────────────────────────────────────
+
+
+class Seeing(torch.nn.Module):
+    """A linear network that keeps the precision and the size of every batch that it sees."""
+
+    def __init__(self, dtype):
+        super().__init__()
+        self.weights = torch.nn.Parameter(WEIGHTS.to(dtype), requires_grad=False)
+        self.seen = []
+
+    def forward(self, images):
+        self.seen.append((images.dtype, len(images), images.data_ptr()))
+        return images.flatten(1) @ self.weights
+
+
+@pytest.mark.parametrize("of_images", [torch.float32, torch.float64])
+@pytest.mark.parametrize("of_network", [torch.bfloat16, torch.float32, torch.float64])
+def test_images_reach_the_network_in_its_precision_and_scores_come_back_in_float32_at_least(of_network, of_images):
+    network = Seeing(of_network)
+    curve = Curve("c", "deletion", steps=PixelSteps(5))
+    drawn = perturbation_curves(network, IMAGES.to(of_images), TARGETS, MAPS, [curve], batch_size=4)["c"]
+    assert {dtype for dtype, _, _ in network.seen} == {of_network}
+    assert drawn.scores.dtype == (torch.float64 if of_network == torch.float64 else torch.float32)
+    tolerance = 0.05 if of_network == torch.bfloat16 else 1e-6
+    torch.testing.assert_close(drawn.scores.float(), draw(logits).scores, atol=tolerance, rtol=0)
+    if of_network == torch.bfloat16:  # the softmax is float32's: rounding its result would show
+        assert not torch.equal(drawn.scores, drawn.scores.bfloat16().float())
+
+
+def test_points_are_made_in_the_images_precision_and_cast_once():
+    """Each batch is what casting the float32 points gives, bit for bit."""
+    exact, cast = [], []
+
+    def keeping(batches):
+        return lambda images: batches.append(images.clone()) or logits(images.float())
+
+    network = Seeing(torch.bfloat16)
+    network.forward = keeping(cast)
+    curves = [Curve("c", "insertion", steps=PixelSteps(3))]
+    for model in (network, keeping(exact)):
+        perturbation_curves(model, IMAGES, TARGETS, MAPS, curves, batch_size=4)
+    assert len(cast) == len(exact) > 2
+    for found, expected in zip(cast, exact, strict=True):
+        assert torch.equal(found, expected.bfloat16())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_one_batch_in_one_place_whatever_the_numbers_of_images_maps_and_steps(dtype):
+    network = Seeing(dtype)
+    images, maps = torch.randn(5, 3, 4, 5, generator=GENERATOR), torch.randn(5, 3, 4, 5, generator=GENERATOR)
+    curves = [Curve(name, name, steps=PixelSteps(1)) for name in ("deletion", "insertion")]
+    perturbation_curves(network, images, torch.zeros(5, dtype=torch.int64), maps, curves, batch_size=4)
+    sizes = [size for _, size, _ in network.seen]
+    assert sizes == [4] * (len(sizes) - 1) + sizes[-1:]
+    assert sum(sizes) == 5 * (2 + 2 * 3 * 19)  # deletion to zero ends where insertion starts
+    assert len({place for _, _, place in network.seen}) == 1
+
+
+class Held(TorchDispatchMode):
+    """Follows how many bytes the tensors made meanwhile hold at once, those of `given` aside."""
+
+    def __init__(self, *given):
+        super().__init__()
+        self.given = {tensor.untyped_storage().data_ptr() for tensor in given}
+        self.made, self.most = [], 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        self.made += [weakref.ref(leaf) for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)]
+        self.made = [made for made in self.made if made() is not None]
+        storages = [made().untyped_storage() for made in self.made]
+        sizes = {storage.data_ptr(): storage.nbytes() for storage in storages}
+        self.most = max(self.most, sum(size for place, size in sizes.items() if place not in self.given))
+        return result
+
+
+def held_bytes(n_images, n_maps, step_px, batch_size=8, side=16):
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(n_images, 3, side, side, generator=generator)
+    maps = torch.randn(n_images, n_maps, side, side, generator=generator)
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * side**2, 4)).requires_grad_(False)
+    curves = [Curve(name, name, steps=PixelSteps(step_px)) for name in ("deletion", "insertion")]
+    with Held(images, maps, *network.parameters()) as held:
+        targets = torch.zeros(n_images, dtype=torch.int64)
+        perturbation_curves(network, images, targets, maps, curves, batch_size=batch_size)
+    return held.most
+
+
+def test_memory_depends_on_the_batch_alone():
+    """Twice the steps, maps or images hold less than a third of an image more: a point keeps the few bytes of its scores."""
+    image, held = 3 * 16 * 16 * 4, held_bytes(2, 2, 32)
+    for twice in (held_bytes(2, 2, 16), held_bytes(2, 4, 32), held_bytes(4, 2, 32)):
+        assert 0 < twice - held < image / 3
+    assert held_bytes(2, 2, 32, batch_size=16) - held >= 8 * image

@@ -80,3 +80,5 @@ def test_bad_settings_are_named():
         SingleDeletion(score="logits")
     with pytest.raises(ValueError, match="did you mean zero"):
         SingleDeletion(baseline="zeros")
+    with pytest.raises(ValueError, match="NoisyLinear fills pixels from those that are left"):
+        SingleDeletion(baseline="noisy_linear")

@@ -18,7 +18,7 @@ def fastest_batch_size(
     *,
     sizes: Sequence[int] | None = None,
     repeats: int = 3,
-    at_most_seconds: float = 20.0,
+    at_most_seconds: int | float = 20,
     clock: Callable[[], float] = time.perf_counter,
 ) -> int:
     """Batch size with the most images a second.
@@ -72,7 +72,7 @@ def fastest_batch_size(
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether memory ran out: on a CUDA device, or on the CPU, whose allocator says so in a plain RuntimeError."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "not enough memory" in str(error)
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in str(error)
 
 
 def _best(seconds: dict[int, list[float]]) -> int:

@@ -41,7 +41,8 @@ class CurveSettings:
     order : Order
         Who goes first; RISE takes the map as given and puts the later of equal pixels first.
     precision : float or None
-        Draw only the points that the area needs to be so precise, such as 0.005; None draws all.
+        Draw only the points that the area needs to be so precise, such as 0.005; None draws all. For metrics whose
+        value is the area of one curve.
     """
 
     step_px: int = 224
@@ -54,6 +55,7 @@ class CurveSettings:
     order: Order = field(default_factory=Order)
     precision: float | None = None
     direction: ClassVar[Direction]
+    is_one_area: ClassVar[bool] = False
     higher_is_better: ClassVar[bool]
 
     def __call__(
@@ -79,6 +81,10 @@ class CurveSettings:
 
     def curve(self, name: str, *, order: Order | None = None) -> Curve:
         """Return these settings as a curve for the engine, in another order if one is given."""
+        if self.precision is not None and not self.is_one_area:
+            raise ValueError(
+                f"{type(self).__name__} is not the area of one curve: leave precision out, got {self.precision}"
+            )
         return Curve(
             name=name,
             direction=self.direction,

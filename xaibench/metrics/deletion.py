@@ -57,4 +57,5 @@ class Deletion(CurveSettings):
     """Settings of the deletion curve, see `CurveSettings`: RISE's, unless told otherwise."""
 
     direction: ClassVar[Direction] = "deletion"
+    is_one_area: ClassVar[bool] = True
     higher_is_better: ClassVar[bool] = False

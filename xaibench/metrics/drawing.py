@@ -220,6 +220,7 @@ def removed_from(image: Tensor, baseline: Baseline | Imputer, pictures: dict[Bas
 
 def copy_of(picture: Tensor) -> Write:
     """Write one picture as it is."""
+
     def write(rows: Tensor, start: int) -> None:
         rows.copy_(picture)
 

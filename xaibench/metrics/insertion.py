@@ -45,4 +45,5 @@ class Insertion(CurveSettings):
 
     baseline: str | Baseline | Imputer = "rise_blur"
     direction: ClassVar[Direction] = "insertion"
+    is_one_area: ClassVar[bool] = True
     higher_is_better: ClassVar[bool] = True

@@ -41,10 +41,6 @@ class RelevanceGain:
         A name in `SCORES`.
     order : Order
         That of MIF, by the map's mean over each segment; LIF has the same with ``first="least"``.
-    n_random : int
-        Random orders that make the reference of MRG and LRG, the same for all maps of an image. SRG needs none.
-    seed : int
-        Of the random orders.
     """
 
     n_segments: int = 25
@@ -56,17 +52,11 @@ class RelevanceGain:
     repeats: int = 5
     score: str = "probability"
     order: Order = field(default_factory=lambda: Order(ties="raster"))
-    n_random: int = 2
-    seed: int = 0
     higher_is_better: ClassVar[bool] = True
     added: ClassVar[str]
     """The order whose area is added: "least" or "random"."""
     subtracted: ClassVar[str]
     """The order whose area is subtracted: "most" or "random"."""
-
-    def __post_init__(self) -> None:
-        if self.n_random < 1:
-            raise ValueError(f"n_random must be at least 1 random order, got {self.n_random}")
 
     def curves(self, key: str = "gain") -> tuple[Curve, ...]:
         """Return the curves of the order that is added, then those of the one that is subtracted."""
@@ -99,11 +89,7 @@ class RelevanceGain:
         )
 
     def _orders(self, first: str) -> Iterator[Order]:
-        if first == "random":
-            for i in range(self.n_random):
-                yield Order(first="random", seed=self.seed + i)
-        else:
-            yield self.order if first == "most" else replace(self.order, first="least")
+        yield self.order if first == "most" else replace(self.order, first="least")
 
 
 @dataclass(frozen=True)
@@ -115,7 +101,34 @@ class SRG(RelevanceGain):
 
 
 @dataclass(frozen=True)
-class MRG(RelevanceGain):
+class GainOverRandom(RelevanceGain):
+    """What MRG and LRG share besides: random orders, the same for all maps of an image, that make the reference.
+
+    Attributes
+    ----------
+    n_random : int
+        How many of them.
+    seed : int
+        Of their draws.
+    """
+
+    n_random: int = 2
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.n_random < 1:
+            raise ValueError(f"n_random must be at least 1 random order, got {self.n_random}")
+
+    def _orders(self, first: str) -> Iterator[Order]:
+        if first != "random":
+            yield from super()._orders(first)
+        else:
+            for i in range(self.n_random):
+                yield Order(first="random", seed=self.seed + i)
+
+
+@dataclass(frozen=True)
+class MRG(GainOverRandom):
     """Most influential first's gain: area of the random order less area of MIF; see `RelevanceGain`."""
 
     added: ClassVar[str] = "random"
@@ -123,7 +136,7 @@ class MRG(RelevanceGain):
 
 
 @dataclass(frozen=True)
-class LRG(RelevanceGain):
+class LRG(GainOverRandom):
     """Least influential first's gain: area of LIF less area of the random order; see `RelevanceGain`."""
 
     added: ClassVar[str] = "least"

@@ -25,6 +25,7 @@ class MoRF(CurveSettings):
     """
 
     area: str = "trapezoid"
+    is_one_area: ClassVar[bool] = True
     direction: ClassVar[Direction] = "deletion"
     higher_is_better: ClassVar[bool] = False
 
@@ -35,6 +36,7 @@ class LeRF(CurveSettings):
 
     area: str = "trapezoid"
     order: Order = field(default_factory=lambda: Order(first="least"))
+    is_one_area: ClassVar[bool] = True
     direction: ClassVar[Direction] = "deletion"
     higher_is_better: ClassVar[bool] = True
 

@@ -167,7 +167,12 @@ def checked_logits(output: object, n_images: int, *, softmax: bool) -> Tensor:
 
 
 def layout_of(model: object) -> torch.memory_format:
-    """Memory layout in which the model's convolutions hold their weights, so that the batch comes in the same."""
+    """Memory layout in which the model's convolutions hold their weights, so that the batch comes in the same.
+
+    A model without visible weights may state it as `takes_layout`.
+    """
+    if isinstance(stated := getattr(model, "takes_layout", None), torch.memory_format):
+        return stated
     weights = (
         [p for p in model.parameters() if p.ndim == 4 and p.shape[1] > 1 and p.shape[2] * p.shape[3] > 1]
         if isinstance(model, nn.Module)
@@ -181,8 +186,11 @@ def layout_of(model: object) -> torch.memory_format:
 def dtype_of(model: object) -> torch.dtype | None:
     """Precision of the model's weights, in which it takes images; None where it has none.
 
-    Weights are matrices and kernels: a norm's scales may be kept in more precision.
+    Weights are matrices and kernels: a norm's scales may be kept in more precision. A model without visible weights may
+    state it as `takes_dtype`.
     """
+    if isinstance(stated := getattr(model, "takes_dtype", None), torch.dtype):
+        return stated
     values = [p for p in model.parameters() if p.is_floating_point()] if isinstance(model, nn.Module) else []
     return next((p.dtype for p in sorted(values, key=lambda p: p.ndim < 2)), None)
 

@@ -84,7 +84,7 @@ def _failed(name: str, reason: str) -> Record:
 
 def _logits(bench: Workbench, images: Tensor) -> Tensor:
     with evaluating(bench.classifier.network):
-        return torch.cat([bench.classifier.network(part) for part in images.split(bench.settings.batch_size)])
+        return torch.cat([bench.classifier.network(part) for part in images.split(bench.batch_size)])
 
 
 Member = tuple[int, Sample, Tensor]

@@ -88,7 +88,7 @@ def _curves(bench: Workbench, batch: Batch, explained: Explained) -> Iterator[Re
         batch.targets,
         explained.attributions,
         [curve for curves in wanted.values() for curve in curves],
-        batch_size=bench.settings.batch_size,
+        batch_size=bench.batch_size,
     )
     passes = sum(float(drawn.forward_passes.sum()) for drawn in found.values())
     per_pass = (time.perf_counter() - start) / max(passes, 1.0)
@@ -97,6 +97,19 @@ def _curves(bench: Workbench, batch: Batch, explained: Explained) -> Iterator[Re
         for b, m, arm in _each(batch, explained):
             seconds = float(scores.forward_passes[b, m]) * per_pass
             yield _record(bench, batch, b, arm, key, scores, m=m, seconds=seconds)
+        if scores.errors is not None:
+            whole = sum(len(curve.counts(batch.images[0, 0].numel())) for curve in wanted[key])
+            yield from _precision(batch, explained, key, scores, whole=whole)
+
+
+def _precision(batch: Batch, explained: Explained, key: str, scores: MapScores, *, whole: int) -> Iterator[Record]:
+    """Tell how exact the areas of a metric with a precision are, and how many of the `whole` points were left out."""
+    assert scores.errors is not None
+    for b, m, arm in _each(batch, explained):
+        reason = scores.reasons[b][m]
+        saved = float("nan") if reason else whole - float(scores.forward_passes[b, m])
+        yield map_record(batch, b, arm, "area_error", float(scores.errors[b, m]), reason, variant=key)
+        yield map_record(batch, b, arm, "forward_passes_saved", saved, reason, variant=key)
 
 
 def _curve_of(scores: MapScores, b: int, m: int) -> dict[str, tuple[float, ...]]:
@@ -124,7 +137,7 @@ def _masking(bench: Workbench, batch: Batch, explained: Explained) -> Iterator[R
             explained.attributions,
             mask=first.mask,
             score=first.score,
-            batch_size=bench.settings.batch_size,
+            batch_size=bench.batch_size,
         )
         share = (time.perf_counter() - start) / found.masked.numel() / len(keys)
         clean, passes = found.clean[:, None].expand_as(found.masked), found.forward_passes / len(keys)
@@ -139,7 +152,7 @@ def _model_metrics(bench: Workbench, batch: Batch, explained: Explained) -> Iter
     for key, metric in bench.metrics.items():
         if isinstance(metric, ModelMetric) and type(metric) not in INFORMATION.values():
             start = time.perf_counter()
-            size = bench.settings.batch_size
+            size = bench.batch_size
             scores = metric.scores(bench.fast, batch.images, batch.targets, explained.attributions, batch_size=size)
             yield from _timed(bench, batch, explained, key, scores, start)
 
@@ -158,7 +171,7 @@ def _information(bench: Workbench, batch: Batch, explained: Explained) -> Iterat
             batch.targets,
             explained.attributions,
             **asdict(bench.metrics[keys[0]]),
-            batch_size=bench.settings.batch_size,
+            batch_size=bench.batch_size,
         )
         for key in keys:
             scores = found[bench.metrics[key].reading]
@@ -187,7 +200,7 @@ def _explainer_metrics(bench: Workbench, batch: Batch, explained: Explained) -> 
                 batch.targets,
                 explainer,
                 explained.of(name),
-                batch_size=bench.settings.batch_size,
+                batch_size=bench.batch_size,
             )
             share = (time.perf_counter() - start) / len(found) / len(batch.names)
             for layer, scores in found.items():

@@ -4,6 +4,31 @@ from xaibench.metrics.cards.card import Card
 
 RUN = (
     Card(
+        name="area_error",
+        family="run",
+        title="Error of the area",
+        measures="Within what distance the area of a curve drawn to a precision is expected to lie from the whole curve's.",
+        unit="",
+        range="at least 0",
+        higher_is_better=None,
+        cost="none",
+        traps="Calibrated, not a bound: about one area in twenty is farther off, mostly of the roughest curves.",
+        source="defined here",
+    ),
+    Card(
+        name="forward_passes_saved",
+        family="run",
+        title="Forward passes saved",
+        measures="How many images fewer were put through the model for a curve drawn to a precision than all its points "
+        "would have taken.",
+        unit="images",
+        range="at least 0",
+        higher_is_better=None,
+        cost="none",
+        traps="Against the same steps, with nothing shared between curves.",
+        source="defined here",
+    ),
+    Card(
         name="confidence",
         family="run",
         title="Confidence",
