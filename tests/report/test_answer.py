@@ -60,7 +60,8 @@ def test_references_sanity_cost_and_losses_are_told(whole):
     text = " ".join(whole.sentences)
     assert "Not every layer beats the references (random, center and sobel), which ignore the model" in text
     assert "sobel beats layer1.2" in text
-    assert "With all 18 units randomized (4 images, 3 seeds), the Spearman correlation" in text
+    assert "Grad-CAM at all 4 layers are not shown to depend on what was learned (by the rule" in text
+    assert "4 images, 3 seeds" in text
     assert "on cpu; plain inference takes" in text
     assert "1 of 12 images could not be used: the file is truncated." in text
     assert "5 of 539 scores are undefined" in text

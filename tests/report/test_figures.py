@@ -5,6 +5,7 @@ from synthetic_records import ARMS, QUALITY, synthetic_records
 from synthetic_run import CATEGORIES, synthetic_maps
 
 from xaibench.report.arms import short_labels
+from xaibench.report.checks import find_cascade
 from xaibench.report.figures.cascade import cascade_figure
 from xaibench.report.figures.cost import plot_cost
 from xaibench.report.figures.curves import plot_curves
@@ -14,7 +15,7 @@ from xaibench.report.figures.strip import plot_strip
 from xaibench.report.figures.style import arm_styles, save
 from xaibench.report.pictures import pictured, pictured_names, spread_evenly, strips
 from xaibench.report.scores import analyse
-from xaibench.report.summaries import cascades, mean_curves, phase_costs, randomized_modules
+from xaibench.report.summaries import cascade_lines, mean_curves, phase_costs
 
 LABELS = short_labels(ARMS)
 
@@ -86,7 +87,7 @@ def test_captions_tell_label_and_explained_class(maps, records):
 
 def test_strip_starts_with_the_trained_model(maps, records, axes):
     strip = strips(maps)[0]
-    plot_strip(axes, strip, modules=randomized_modules(records), labels=LABELS)
+    plot_strip(axes, strip, modules=find_cascade(records).modules, labels=LABELS)
     texts = [text.get_text() for text in axes.texts]
     assert texts[:4] == ["layer1.2", "layer2.3", "layer3.5", "layer4.2"]
     assert texts[4:6] == ["trained", "fc"]
@@ -94,8 +95,8 @@ def test_strip_starts_with_the_trained_model(maps, records, axes):
 
 
 def test_cascade_has_a_panel_for_each_similarity(records):
-    panels = {name: cascades(records, name) for name in ("spearman", "ssim")}
-    figure = cascade_figure(panels, modules=randomized_modules(records), labels=LABELS)
+    panels = {name: cascade_lines(find_cascade(records), name) for name in ("spearman", "ssim")}
+    figure = cascade_figure(panels, modules=find_cascade(records).modules, labels=LABELS)
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["Spearman, signed", "SSIM"]
     assert figure.axes[0].get_xticklabels()[0].get_text() == "trained"
 
@@ -115,9 +116,9 @@ def test_an_overview_reaches_from_first_to_last():
 
 
 def test_the_same_figure_gives_the_same_bytes(records, tmp_path):
-    panels = {"ssim": cascades(records, "ssim")}
+    panels = {"ssim": cascade_lines(find_cascade(records), "ssim")}
     for folder in ("a", "b"):
-        save(cascade_figure(panels, modules=randomized_modules(records), labels=LABELS), tmp_path / folder, "cascade")
+        save(cascade_figure(panels, modules=find_cascade(records).modules, labels=LABELS), tmp_path / folder, "cascade")
     for name in ("cascade.png", "cascade.svg"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
     assert b"<dc:date>" not in (tmp_path / "a" / "cascade.svg").read_bytes()

@@ -82,7 +82,7 @@ def test_provenance_is_on_the_page(text):
 
 
 def test_folder_is_complete(reported_run):
-    for name in ("curves", "scores", "gallery", "strip", "cascade", "cost"):
+    for name in ("curves", "scores", "gallery", "strip", "cascade", "sanity_heatmap", "cost"):
         assert (reported_run / "figures" / f"{name}.png").stat().st_size > 10_000
         assert (reported_run / "figures" / f"{name}.svg").exists()
     assert (reported_run / "summary.csv").read_text().startswith("metric,")
@@ -110,7 +110,7 @@ def test_the_same_run_gives_the_same_page_and_tables(reported_run, text, unrende
 @pytest.mark.slow
 def test_the_same_run_gives_the_same_figures(reported_run):
     before = {file: file.read_bytes() for file in (reported_run / "figures").glob("*.*")}
-    assert len(before) == 12
+    assert len(before) == 14
     redraw.write_report(reported_run)
     assert {file: file.read_bytes() for file in before} == before
 

@@ -5,7 +5,8 @@ import pytest
 from synthetic_records import LAYERS, UNITS, as_frame, synthetic_records
 
 from xaibench.records.record import Record
-from xaibench.report.summaries import cascades, mean_band, mean_curves, phase_costs, randomized_modules, similarities
+from xaibench.report.checks import find_cascade
+from xaibench.report.summaries import cascade_lines, mean_band, mean_curves, phase_costs
 
 
 def test_band_of_two_values_in_closed_form():
@@ -39,14 +40,15 @@ def test_seeds_are_averaged_within_an_image_first():
     values = (("a", 0, 1.0), ("a", 1, 3.0), ("b", 0, 6.0))
     keys = {"explainer": "grad_cam", "layer": "l", "variant": "ssim", "module": "fc", "step": 1}
     rows = [Record("parameter_randomization", v, image=i, seed=s, **keys) for i, s, v in values]
-    assert cascades(as_frame(rows), "ssim")["grad_cam", "l"].mean.tolist() == [4.0]
+    assert cascade_lines(find_cascade(as_frame(rows)), "ssim")["grad_cam", "l"].mean.tolist() == [4.0]
 
 
 def test_the_cascade_of_a_run():
     records = synthetic_records()
-    assert randomized_modules(records) == ["", *UNITS]
-    assert similarities(records) == ["spearman", "spearman_abs", "ssim"]
-    lines = cascades(records, "spearman")
+    cascade = find_cascade(records)
+    assert cascade.modules == ["", *UNITS]
+    assert cascade.similarities == ["spearman", "spearman_abs", "ssim"]
+    lines = cascade_lines(cascade, "spearman")
     assert [layer for _, layer in lines] == list(LAYERS)
     assert lines["grad_cam", "layer4.2"].mean[0] == 1
     undefined = (

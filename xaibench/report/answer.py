@@ -8,7 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from xaibench.report.labels import arm_label, is_reference
+from xaibench.report.evaluator_words import sensitivity_sentences
+from xaibench.report.labels import arm_label
+from xaibench.report.sanity_words import sanity_sentences
 from xaibench.report.tables import Tables, make_tables
 from xaibench.report.verdicts import (
     Verdict,
@@ -19,16 +21,11 @@ from xaibench.report.verdicts import (
     settling_sentence,
     verdict,
 )
-from xaibench.report.wording import capital, counted, fixed, listed, lowered, number, p_at_most
+from xaibench.report.wording import capital, counted, listed, lowered, number, p_at_most
 
 FIRST = ("insertion", "deletion")
 """Metrics of the headline, where the run has them; faithfulness to the model comes before agreement with the object."""
 
-_SIMILARITIES = {
-    "spearman": "Spearman correlation",
-    "spearman_abs": "Spearman correlation of absolute maps",
-    "ssim": "SSIM",
-}
 _PATH = ("forward_with_hooks", "backward_to_layer", "reduce", "upsample")
 
 
@@ -64,15 +61,20 @@ def answer(records: pd.DataFrame | Tables, *, first: Sequence[str] = FIRST, alph
         Family-wise level at which a difference counts as settled.
     """
     tables = records if isinstance(records, Tables) else make_tables(records)
-    verdicts = [verdict(scores, alpha=alpha) for scores in tables.scores if scores.higher_is_better is not None]
+    verdicts = [verdict(scores, alpha=alpha) for scores in tables.ranking]
     rank = {metric: place for place, metric in enumerate(first)}
     verdicts.sort(key=lambda one: rank.get(one.scores.metric, len(rank)))
     leading = [one for one in verdicts if one.scores.metric in rank][:2] or verdicts[:2]
     rest = verdicts[len(leading) :]
     headline = " ".join(best_sentence(one) for one in leading) or "The run has no scores to compare layers by."
     sentences = [settling_sentence(one) for one in leading]
-    sentences += [best_sentence(one) for one in rest]
-    sentences += [*_references(verdicts), _sanity(tables.sanity), _cost(tables.timing), *_left_out(tables)]
+    sentences += [*sensitivity_sentences(tables.sensitivity), *(best_sentence(one) for one in rest)]
+    sentences += [
+        *_references(verdicts),
+        *sanity_sentences(tables.sanity, tables.findings),
+        _cost(tables.timing),
+        *_left_out(tables),
+    ]
     return Answer(headline, [sentence for sentence in sentences if sentence], _plain(_facts(tables, verdicts)))
 
 
@@ -97,43 +99,6 @@ def _references(verdicts: Sequence[Verdict]) -> Iterator[str]:
     yield " ".join(
         [f"Not every layer beats the references ({names}), which ignore the model:", said[0], *map(capital, said[1:])]
     )
-
-
-def _sanity(table: pd.DataFrame) -> str:
-    rows = [row for row in table.to_dict("records") if row["variant"] == table["variant"].iloc[0]]
-    known = [row for row in rows if math.isfinite(row["end"])]
-    if not rows:
-        return "Whether the maps depend on what the model learned was not checked."
-    measured = [row for row in known if not is_reference((row["explainer"], row["layer"]))]
-    if not measured:
-        return "Whether the maps depend on what the model learned is undefined: no similarity could be computed."
-    steps, seeds, images = (max(row[column] for row in measured) for column in ("steps", "seeds", "images"))
-    similarity = _SIMILARITIES.get(measured[0]["variant"], measured[0]["variant"])
-    ends = [f"{fixed(row['end'])}{_between(row)} at {_place(row)}" for row in measured]
-    return (
-        f"With all {counted(steps, 'unit')} randomized ({counted(images, 'image')}, {counted(seeds, 'seed')}), the "
-        f"{similarity} with the trained model's map is {listed(ends)}{_sanity_reading(measured)}{_calibration(known)}."
-    )
-
-
-def _sanity_reading(measured: Sequence[dict]) -> str:
-    """A correlation has a natural zero, an SSIM has none: only a reference tells what it is for unrelated maps."""
-    if not measured[0]["variant"].startswith("spearman"):
-        return ""
-    kept = [_place(row) for row in measured if row["end_low"] > 0]
-    if not kept:
-        return "; no interval lies above 0, the value of unrelated maps"
-    return f"; above 0, the value of unrelated maps, at {listed(kept)}, as if that part of a map were not learned"
-
-
-def _calibration(known: Sequence[dict]) -> str:
-    references = [row for row in known if is_reference((row["explainer"], row["layer"]))]
-    values = [f"{fixed(row['end'])} of the reference {row['explainer']}" for row in references]
-    return f"; compare {listed(values)}" if values else ""
-
-
-def _place(row: dict) -> str:
-    return str(row["layer"] or row["explainer"])
 
 
 def _cost(timing: pd.DataFrame) -> str:
@@ -186,6 +151,9 @@ def _facts(tables: Tables, verdicts: Sequence[Verdict]) -> dict[str, Any]:
     return {
         "metrics": {_key(one): _metric_facts(one) for one in verdicts},
         "sanity": json.loads(tables.sanity.to_json(orient="records")),
+        "sanity_verdicts": json.loads(
+            tables.findings.tables.get("sanity_verdicts", pd.DataFrame()).to_json(orient="records")
+        ),
         "milliseconds_per_image": path_milliseconds(tables.timing),
         "images": {str(status): int(n) for status, n in tables.images["status"].value_counts().items()},
     }
@@ -215,11 +183,6 @@ def _metric_facts(of: Verdict) -> dict[str, Any]:
             for reference, (beats, undecided) in reference_relations(of).items()
         },
     }
-
-
-def _between(row: dict) -> str:
-    low, high = row["end_low"], row["end_high"]
-    return f" ({fixed(low)} to {fixed(high)})" if math.isfinite(low) and math.isfinite(high) else ""
 
 
 def _plain(value: Any) -> Any:

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from xaibench.report.labels import Arm, spoken
+from xaibench.report.labels import Arm, is_reference, spoken
 
 
 def short_labels(arms: Sequence[Arm]) -> dict[Arm, str]:
-    """Label arms for pictures: the layer alone where one explainer has all the layers, else explainer and layer."""
-    single = len({explainer for explainer, layer in arms if layer}) == 1
+    """Label arms for pictures: the layer alone where all but references are of one explainer, else both."""
+    single = len({arm[0] for arm in arms if not is_reference(arm)}) == 1
     return {arm: _short(arm, single=single) for arm in arms}
 
 

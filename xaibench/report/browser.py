@@ -12,7 +12,7 @@ from xaibench.report.charts import rounded
 from xaibench.report.figures.gallery import caption
 from xaibench.report.labels import Arm, higher_is_better, is_reference, metric_title
 from xaibench.report.pictures import Pictured
-from xaibench.report.scores import NO_SCORES, by_image
+from xaibench.report.scores import by_image, has_own_table
 from xaibench.report.summaries import unique
 
 LONGEST = 128
@@ -98,7 +98,7 @@ def _numbers(table: pd.DataFrame, name: str) -> list[float | None]:
 
 def _scores(records: pd.DataFrame, names: Sequence[str], present: Sequence[Arm]) -> dict[str, pd.DataFrame]:
     """Values by metric: a row an image, a column an arm."""
-    rows = records[(records["explainer"] != "") & ~records["metric"].isin(NO_SCORES) & records["image"].isin(names)]
+    rows = records[(records["explainer"] != "") & ~has_own_table(records) & records["image"].isin(names)]
     columns = pd.Index(list(present), tupleize_cols=False)
     return {
         metric: by_image(rows[rows["metric"] == metric], present).reindex(index=list(names), columns=columns)

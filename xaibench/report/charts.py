@@ -13,7 +13,7 @@ from numpy import ndarray
 from xaibench.report.labels import Arm
 from xaibench.report.scores import MetricScores
 from xaibench.report.summaries import MeanLine
-from xaibench.report.wording import interval_text
+from xaibench.report.wording import interval_text, number
 
 WIDTH, HEIGHT = 440.0, 290.0
 LEFT, RIGHT, TOP = 42.0, 10.0, 10.0
@@ -31,8 +31,22 @@ class Series:
 
 
 @dataclass(frozen=True)
+class Mark:
+    """An upright bar on the right of a line chart: the range of something else that belongs to an arm."""
+
+    arm: int
+    x: float
+    low: float
+    high: float
+    text: str
+
+
+@dataclass(frozen=True)
 class LineChart:
-    """A line chart, placed; `hover` is what the page's script needs to tell values under the pointer."""
+    """A line chart, placed; `hover` is what the page's script needs to tell values under the pointer.
+
+    `right` is where its lines end; beyond are the `marks`, on a ground of their own.
+    """
 
     title: str
     x_label: str
@@ -44,6 +58,8 @@ class LineChart:
     series: list[Series]
     hover: dict[str, Any] = field(repr=False)
     slanted: bool = False
+    right: float = WIDTH - RIGHT
+    marks: list[Mark] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -83,6 +99,7 @@ def line_chart(
     names: Sequence[str] = (),
     notes: Mapping[Arm, str] | None = None,
     lowest: float | None = None,
+    ranges: Mapping[Arm, tuple[float, float]] | None = None,
 ) -> LineChart:
     """Place mean lines and their bands.
 
@@ -100,16 +117,21 @@ def line_chart(
         What the key says before an arm's name.
     lowest : float, optional
         Where the y axis starts; by the data where not given.
+    ranges : mapping of arm to (float, float), optional
+        Ends of the bar of an arm on the right.
     """
+    ranges = ranges or {}
     xs = np.concatenate([line.x for line in lines.values()])
-    ys = _finite(np.concatenate([part for line in lines.values() for part in (line.mean, line.low, line.high)]))
+    parts = [part for line in lines.values() for part in (line.mean, line.low, line.high)]
+    ys = _finite(np.concatenate([*parts, *(np.asarray(ends, dtype=float) for ends in ranges.values())]))
     ticks = _ticks(min(float(ys.min()), 0.0) if lowest is None else lowest, ys.max())
     height = HEIGHT + (40 if names else 0)
     bottom = height - (86 if names else 42)
     x_range, y_range = (float(xs.min()), float(xs.max())), (ticks[0], ticks[-1])
+    right = WIDTH - RIGHT - (7.0 * len(ranges) + 10 if ranges else 0)
 
     def x_at(value: Any) -> Any:
-        return LEFT + (np.asarray(value) - x_range[0]) / ((x_range[1] - x_range[0]) or 1) * (WIDTH - LEFT - RIGHT)
+        return LEFT + (np.asarray(value) - x_range[0]) / ((x_range[1] - x_range[0]) or 1) * (right - LEFT)
 
     def y_at(value: Any) -> Any:
         return bottom - (np.asarray(value) - y_range[0]) / ((y_range[1] - y_range[0]) or 1) * (bottom - TOP)
@@ -137,7 +159,7 @@ def line_chart(
         hover={
             "x": [rounded(x) for x in max((line.x for line in lines.values()), key=len)],
             "names": list(names),
-            "box": [LEFT, WIDTH - RIGHT, TOP, bottom],
+            "box": [LEFT, right, TOP, bottom],
             "range": [*x_range, *y_range],
             "lines": [
                 {"arm": numbers[arm], "label": labels[arm], "y": [rounded(y) for y in line.mean]}
@@ -145,6 +167,17 @@ def line_chart(
             ],
         },
         slanted=bool(names),
+        right=right,
+        marks=[
+            Mark(
+                numbers[arm],
+                right + 10 + 7.0 * place,
+                round(float(y_at(low)), 1),
+                round(float(y_at(high)), 1),
+                f"{labels[arm]}, unrelated maps: {number(low)} to {number(high)}",
+            )
+            for place, (arm, (low, high)) in enumerate(ranges.items())
+        ],
     )
 
 

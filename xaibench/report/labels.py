@@ -13,7 +13,19 @@ Arm = tuple[str, str]
 REFERENCES = ("random", "center", "sobel", "raw_image")
 """Explainers that ignore the model: what a useful map must beat. Listed last, in this order."""
 
-_TITLES = {"grad_cam": "Grad-CAM", "hires_cam": "HiResCAM", "grad_cam_plusplus": "Grad-CAM++", "xgrad_cam": "XGrad-CAM"}
+_TITLES = {
+    "grad_cam": "Grad-CAM",
+    "grad_cam_plus_plus": "Grad-CAM++",
+    "xgrad_cam": "XGrad-CAM",
+    "hires_cam": "HiResCAM",
+    "layer_cam": "LayerCAM",
+    "gradient": "the gradient",
+    "input_x_gradient": "input × gradient",
+    "guided_backprop": "guided backpropagation",
+    "guided_grad_cam": "guided Grad-CAM",
+    "integrated_gradients": "integrated gradients",
+    "smooth_grad": "SmoothGrad",
+}
 
 
 def arm_label(arm: Arm) -> str:

@@ -1,6 +1,6 @@
 """Heat maps over pictures: from a map at its layer's resolution to pixels that a page or a figure shows.
 
-Only for the eye: negative relevance is cut off and every map is divided by its own maximum, so colours compare places
+Only for the eye: negative relevance is cut off and every map is divided by its own strongest value, so colours compare places
 within a map, never strength between maps. The map is enlarged as the metrics enlarge it (bilinear, pixel centres
 aligned, as torch's ``align_corners=False``), so what is seen lies where it was scored.
 """
@@ -15,6 +15,7 @@ from numpy import ndarray
 from PIL import Image
 
 COLOUR_MAP = "inferno"
+FINE = 64 * 64
 
 
 def degenerate(values: Float[ndarray, "h w"]) -> str:
@@ -33,11 +34,16 @@ def resized(values: Float[ndarray, "h w"], height: int, width: int) -> Float[nda
 
 
 def heat(values: Float[ndarray, "h w"], height: int, width: int) -> Float[ndarray, "H W"]:
-    """Rectify, divide by the maximum and enlarge: relevance in [0, 1]; zero where the map is degenerate."""
+    """Rectify, divide by the strongest and enlarge: relevance in [0, 1]; zero where the map is degenerate.
+
+    The strongest is the maximum. Of maps with more than `FINE` values, such as gradients, it is the 99th percentile of
+    the positive ones, as in the code of Adebayo et al. (2018): a single pixel would leave the others invisible.
+    """
     if degenerate(values):
         return np.zeros((height, width))
     positive = np.maximum(values, 0).astype(np.float64)
-    return resized(positive / positive.max(), height, width)
+    strongest = np.quantile(positive[positive > 0], 0.99) if positive.size > FINE else positive.max()
+    return resized(np.minimum(positive / strongest, 1), height, width)
 
 
 def overlay(

@@ -9,25 +9,25 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from xaibench.metrics.cards import CARDS
+from xaibench.metrics.cards import CARDS, Card
 from xaibench.report.answer import Answer
 from xaibench.report.arms import short_labels
 from xaibench.report.browser import Browser, browse
 from xaibench.report.charts import DotChart, LineChart, dot_chart, line_chart
+from xaibench.report.checks import find_cascade
 from xaibench.report.costs_view import CostView, cost_view
-from xaibench.report.figures.cascade import TITLES
+from xaibench.report.evaluator_view import sensitivity_view
 from xaibench.report.figures.curves import X_LABELS
 from xaibench.report.figures.style import arm_styles
 from xaibench.report.labels import Arm, arms, higher_is_better, metric_title
 from xaibench.report.pictures import Pictured, Strip
+from xaibench.report.sanity_figures import Drawn
+from xaibench.report.sanity_view import sanity_view
 from xaibench.report.strip_view import StripView, strip_view
 from xaibench.report.summaries import (
     MeanLine,
-    cascades,
     mean_curves,
     phase_costs,
-    randomized_modules,
-    similarities,
     unique,
 )
 from xaibench.report.tables import Tables
@@ -53,6 +53,7 @@ def render_page(
     run: Mapping[str, Any],
     pictured: Sequence[Pictured] = (),
     strips: Sequence[Strip] = (),
+    cascades: Sequence[Drawn] = (),
     layers: Sequence[str] | None = None,
     n_pictures: int | None = None,
 ) -> str:
@@ -70,6 +71,8 @@ def render_page(
         Images to show; all their maps are put into the page.
     strips : sequence of Strip
         Maps along the cascade.
+    cascades : sequence of Drawn
+        What the charts of the sanity checks show.
     layers : sequence of str, optional
         From shallow to deep.
     n_pictures : int, optional
@@ -82,7 +85,9 @@ def render_page(
     """
     order = arms(records, layers)
     labels, numbers = short_labels(order), {arm: i for i, arm in enumerate(order)}
-    names = {"labels": labels, "numbers": numbers}
+    names: dict[str, Any] = {"labels": labels, "numbers": numbers}
+    cascade = find_cascade(records)
+    modules = cascade.modules if cascade else []
     context = {
         "title": _title(run),
         "answer": answer,
@@ -90,8 +95,9 @@ def render_page(
         "styles": [(numbers[arm], labels[arm], style) for arm, style in arm_styles(order).items()],
         "curves": _curve_charts(records, names),
         "dots": _dot_charts(tables, order, names),
-        "cascades": _cascade_charts(records, names),
-        "strips": [strip_view(strip, modules=randomized_modules(records), labels=labels) for strip in strips],
+        "evaluator": sensitivity_view(tables.sensitivity, labels=labels),
+        "sanity": sanity_view(cascades, tables.findings, **names),
+        "strips": [strip_view(strip, modules=modules, labels=labels) for strip in strips],
         "cost": cost_view(phase_costs(records)),
         "browser": browse(records, pictured, order=order, labels=labels),
         "n_pictures": len(pictured) if n_pictures is None else n_pictures,
@@ -161,37 +167,32 @@ def _curve_chart(metric: str, lines: Mapping[Arm, MeanLine], names: dict[str, An
     )
 
 
-def _cascade_charts(records: pd.DataFrame, names: dict[str, Any]) -> list[tuple[str, LineChart, int]]:
-    modules = [module or "trained" for module in randomized_modules(records)]
-    charts = []
-    for similarity in similarities(records):
-        lines = {arm: line for arm, line in cascades(records, similarity).items() if line.n_images}
-        if lines:
-            title = TITLES.get(similarity, similarity)
-            words: dict[str, Any] = {"title": title, "x_label": "randomized last", "y_label": "similarity"}
-            undefined = sum(line.n_undefined for line in lines.values())
-            charts.append((similarity, line_chart(lines, **names, **words, names=modules), undefined))
-    return charts
-
-
 def _dot_charts(tables: Tables, order: Sequence[Arm], names: dict[str, Any]) -> list[DotChart]:
-    ranked = [scores for scores in tables.scores if scores.higher_is_better is not None]
-    charts = [dot_chart(scores, arms=order, **names, title=metric_title(scores.metric)) for scores in ranked]
+    charts = [dot_chart(scores, arms=order, **names, title=metric_title(scores.metric)) for scores in tables.ranking]
     return [chart for chart in charts if chart is not None]
 
 
 def _table_views(tables: Tables) -> list[TableView]:
     captions = {
         "comparisons": "Paired comparisons between arms, Holm-adjusted within each metric",
+        "evaluator_sensitivity": "How the ranking moves with each choice of a metric",
+        "evaluator_ranks": "Mean score and rank of each arm under each choice",
         "agreement": "Do images order the arms alike? Kendall's W and Friedman's test",
+        "sanity_verdicts": "Verdicts: does the map depend on what was learned?",
+        "sanity_claims": "The claims of Adebayo et al.",
         "sanity": "Similarity with the trained model's map while modules are randomized",
+        "efficient_mprt": "Efficient MPRT: relative rise of the map's entropy in the fully randomized model",
+        "random_logit": "Random logit: similarity with the map of another class",
+        "data_randomization": "Permuted labels against the control: similarity with the trained model's map",
+        "training_accuracy": "How well the networks on permuted and on true labels were trained",
+        "coverage": "Share of the network's numbers that the randomization reaches",
         "timing": "Time and memory of each phase",
         "cost": "What the metrics cost",
         "images": "Images",
         "summary": "All estimates",
     }
     frames = tables.frames()
-    return [table_view(name, frames[name], caption) for name, caption in captions.items() if len(frames[name])]
+    return [table_view(name, frames[name], caption) for name, caption in captions.items() if len(frames.get(name, ()))]
 
 
 def _failed(records: pd.DataFrame) -> list[tuple[str, str]]:
@@ -200,15 +201,16 @@ def _failed(records: pd.DataFrame) -> list[tuple[str, str]]:
 
 
 def _cards(records: pd.DataFrame) -> list[CardView]:
-    views = []
+    views: dict[Card, list[list[tuple[str, str]]]] = {}
     for metric in unique(records["metric"]):
         texts = unique(records.loc[records["metric"] == metric, "settings"])
         settings = [_flat(json.loads(text or "{}")) for text in texts]
         name = next((dict(one)["name"] for one in settings if "name" in dict(one)), "")
         card = CARDS.get(metric) or CARDS.get(name)
         if card is not None:
-            views.append(CardView(card, [one for one in settings if one]))
-    return views
+            key = [("recorded as", metric)] if metric != card.name else []
+            views.setdefault(card, []).extend([*key, *one] for one in settings if one)
+    return [CardView(card, settings) for card, settings in views.items()]
 
 
 def _flat(value: Any, prefix: str = "") -> list[tuple[str, str]]:

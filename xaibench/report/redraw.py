@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ from matplotlib.figure import Figure
 from xaibench.records.run_folder import RunFolder
 from xaibench.report.answer import answer
 from xaibench.report.arms import short_labels
-from xaibench.report.figures.cascade import cascade_figure
+from xaibench.report.checks import find_cascade
 from xaibench.report.figures.cost import cost_figure, path_layers, path_phases
 from xaibench.report.figures.curves import curves_figure
+from xaibench.report.figures.evaluator_sensitivity import sensitivity_figure
 from xaibench.report.figures.gallery import gallery_figure
 from xaibench.report.figures.scores import scores_figure
 from xaibench.report.figures.strip import strip_figure
@@ -22,7 +24,9 @@ from xaibench.report.figures.style import save
 from xaibench.report.labels import Arm, arms
 from xaibench.report.page import latest_provenance, render_page
 from xaibench.report.pictures import Strip, pictured, pictured_names, spread_evenly, strips
-from xaibench.report.summaries import cascades, mean_curves, phase_costs, randomized_modules, similarities
+from xaibench.report.sanity_figures import STEMS, Drawn, drawn_cascades, sanity_figures
+from xaibench.report.sanity_rule import SanityRule
+from xaibench.report.summaries import mean_curves, phase_costs
 from xaibench.report.tables import Tables, make_tables, write_tables
 from xaibench.report.writers import to_csv
 
@@ -49,6 +53,7 @@ class _Run:
     labels: dict[Arm, str]
     categories: Sequence[str]
     device: str
+    cascades: list[Drawn]
 
 
 def write_report(folder: Path | str) -> Report:
@@ -69,13 +74,17 @@ def write_report(folder: Path | str) -> Report:
     ------
     RunFolderError
         If the folder holds no run.
+    ValueError
+        If the settings' ``verdict`` is no rule.
     """
     run = RunFolder.open(Path(folder))
     records, maps, layers = run.records(), run.maps(), _layers(run.run)
-    tables = make_tables(records, layers=layers)
+    rule = _rule(run.run)
+    tables = make_tables(records, layers=layers, rule=rule)
     order = arms(records, layers)
     device = str(latest_provenance(run.run).get("device") or "")
-    parts = _Run(records, maps, tables, order, short_labels(order), _categories(run.run), device)
+    cascades = drawn_cascades(records, order=order, rule=rule)
+    parts = _Run(records, maps, tables, order, short_labels(order), _categories(run.run), device, cascades)
     write_tables(tables, run.path / "tables")
     (run.path / "summary.csv").write_text(to_csv(tables.summary), encoding="utf-8", newline="\n")
     draw_figures(parts, run.path / "figures")
@@ -86,13 +95,18 @@ def write_report(folder: Path | str) -> Report:
 
 def draw_figures(parts: _Run, folder: Path) -> None:
     """Draw every figure there is data for; remove an older one where there is none any more."""
-    for name, draw in _FIGURES.items():
-        figure = draw(parts)
+    written = set()
+    sanity = sanity_figures(parts.cascades, parts.tables.findings, labels=parts.labels)
+    every: list[tuple[str, Callable[[], Figure | None]]] = [(name, partial(_FIGURES[name], parts)) for name in _FIGURES]
+    for name, draw in [*every, *sanity]:
+        figure = draw()
         if figure is not None:
             save(figure, folder, name)
-            continue
-        for stale in (folder / f"{name}.png", folder / f"{name}.svg"):
-            stale.unlink(missing_ok=True)
+            written.add(name)
+    for stem in (*_FIGURES, *STEMS):
+        for file in folder.glob(f"{stem}*"):
+            if file.suffix in (".png", ".svg") and file.stem not in written:
+                file.unlink()
 
 
 def _page(parts: _Run, run: Mapping[str, Any], layers: Sequence[str] | None) -> str:
@@ -105,6 +119,7 @@ def _page(parts: _Run, run: Mapping[str, Any], layers: Sequence[str] | None) -> 
         run=run,
         pictured=pictured(parts.maps, parts.records, names=chosen, categories=parts.categories),
         strips=_strips(parts),
+        cascades=parts.cascades,
         layers=layers,
         n_pictures=len(names),
     )
@@ -116,7 +131,7 @@ def _curves(parts: _Run) -> Figure | None:
 
 
 def _scores(parts: _Run) -> Figure | None:
-    ranked = [scores for scores in parts.tables.scores if scores.higher_is_better is not None]
+    ranked = parts.tables.ranking
     return scores_figure(ranked, arms=parts.order, labels=parts.labels) if ranked else None
 
 
@@ -128,9 +143,11 @@ def _gallery(parts: _Run) -> Figure | None:
 
 
 def _strip(parts: _Run) -> Figure | None:
-    found = _strips(parts)
-    modules = randomized_modules(parts.records)
-    return strip_figure(found[0], modules=modules, labels=_all_labels(parts, found[0].maps)) if found else None
+    found, cascade = _strips(parts), find_cascade(parts.records)
+    if not found:
+        return None
+    modules, order = (cascade.modules, cascade.order) if cascade else ([], "top_down")
+    return strip_figure(found[0], modules=modules, labels=_all_labels(parts, found[0].maps), order=order)
 
 
 def _strips(parts: _Run) -> list[Strip]:
@@ -143,32 +160,34 @@ def _strips(parts: _Run) -> list[Strip]:
     ]
 
 
-def _cascade(parts: _Run) -> Figure | None:
-    panels = {similarity: cascades(parts.records, similarity) for similarity in similarities(parts.records)}
-    drawn = {name: {arm: line for arm, line in lines.items() if line.n_images} for name, lines in panels.items()}
-    if not any(drawn.values()):
-        return None
-    return cascade_figure(drawn, modules=randomized_modules(parts.records), labels=parts.labels)
-
-
 def _cost(parts: _Run) -> Figure | None:
     costs = phase_costs(parts.records)
     measured = bool(path_phases(costs)) and len(path_layers(costs)) > 0
     return cost_figure(costs, device=parts.device) if measured else None
 
 
+def _evaluator_sensitivity(parts: _Run) -> Figure | None:
+    found = parts.tables.sensitivity
+    return sensitivity_figure(found, labels=parts.labels) if found else None
+
+
 _FIGURES: dict[str, Callable[[_Run], Figure | None]] = {
     "curves": _curves,
     "scores": _scores,
+    "evaluator_sensitivity": _evaluator_sensitivity,
     "gallery": _gallery,
     "strip": _strip,
-    "cascade": _cascade,
     "cost": _cost,
 }
 
 
 def _all_labels(parts: _Run, present: Mapping[Arm, object]) -> dict[Arm, str]:
     return {**short_labels(list(present)), **parts.labels}
+
+
+def _rule(run: Mapping[str, Any]) -> SanityRule:
+    """The rule of run.json: its own key, as it changes no value, or that of the settings."""
+    return SanityRule.of(run if run.get("verdict") else run.get("settings"))
 
 
 def _layers(run: Mapping[str, Any]) -> list[str] | None:

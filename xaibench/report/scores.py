@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from xaibench.report.checks import BESIDE
 from xaibench.report.labels import Arm, arm_label, arms, higher_is_better, is_reference, metric_title, of_family
 from xaibench.statistics.agreement import Agreement, concordance
 from xaibench.statistics.best import BestSet, adjusted_p, best_set
@@ -106,11 +107,15 @@ def analyse(
     confidence, n_resamples, seed
         Of the intervals and tests.
     """
-    with_own_table = of_family(records, *NO_SCORES) | (records["metric"] == "image")
-    scored = records[~with_own_table & (records["image"] != "")]
+    scored = records[~has_own_table(records) & (records["image"] != "")]
     order = arms(records, layers)
     options: dict[str, Any] = {"confidence": confidence, "n_resamples": n_resamples, "seed": seed}
     return [_analyse_one(rows, order, options) for _, rows in scored.groupby(["metric", "variant"], sort=False)]
+
+
+def has_own_table(records: pd.DataFrame) -> pd.Series:
+    """Whether each record is told of elsewhere than among the scores: sanity checks, timing, the images themselves."""
+    return of_family(records, *NO_SCORES) | records["metric"].isin(["image", *BESIDE])
 
 
 def summary(analysis: Sequence[MetricScores]) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy import stats
 
+from xaibench.report.checks import Cascade
 from xaibench.report.labels import Arm, arms
 from xaibench.statistics.intervals import mean_curve_band
 
@@ -55,30 +56,18 @@ def mean_curves(records: pd.DataFrame, metric: str) -> dict[Arm, MeanLine]:
     return lines
 
 
-def cascades(records: pd.DataFrame, similarity: str) -> dict[Arm, MeanLine]:
-    """Similarity with the trained model's map against the number of modules randomized, for each arm.
+def cascade_lines(cascade: Cascade, similarity: str) -> dict[Arm, MeanLine]:
+    """Similarity with the trained model's map against the step of a cascade, for each arm.
 
     Seeds are averaged within an image first: images, not seeds, are what the band generalizes to.
     """
-    rows = records[(records["metric"] == "parameter_randomization") & (records["variant"] == similarity)]
     lines = {}
-    for arm in arms(rows):
-        own = rows[(rows["explainer"] == arm[0]) & (rows["layer"] == arm[1])]
+    for arm in arms(cascade.rows[cascade.rows["variant"] == similarity]):
+        own = cascade.of(arm, similarity)
         table = own.pivot_table(index="image", columns="step", values="value", aggfunc="mean", dropna=False)
         x = table.columns.to_numpy(dtype=float)
         lines[arm] = _line(x, table.to_numpy(dtype=float), n_undefined=int(own["value"].isna().sum()))
     return lines
-
-
-def randomized_modules(records: pd.DataFrame) -> list[str]:
-    """Names of the modules by step of the cascade; the first, step 0, is "" for the trained model."""
-    rows = records.loc[records["metric"] == "parameter_randomization", ["step", "module"]].drop_duplicates("step")
-    return [str(module) for module in rows.sort_values("step")["module"]]
-
-
-def similarities(records: pd.DataFrame) -> list[str]:
-    """Which similarities the cascades were measured with, in the order of their first row."""
-    return unique(records.loc[records["metric"] == "parameter_randomization", "variant"])
 
 
 def phase_costs(records: pd.DataFrame, metric: str = "milliseconds") -> pd.DataFrame:

@@ -8,7 +8,11 @@ from typing import Any
 import pandas as pd
 
 from xaibench.report.cost import cost, timing
+from xaibench.report.evaluator_sensitivity import Sensitivity, evaluator_sensitivity
+from xaibench.report.evaluator_words import sensitivity_tables
+from xaibench.report.findings import Findings, find
 from xaibench.report.sanity import sanity
+from xaibench.report.sanity_rule import SanityRule
 from xaibench.report.scores import MetricScores, analyse, comparisons, summary
 from xaibench.report.writers import score_latex, score_markdown, to_csv, to_markdown
 from xaibench.statistics.intervals import N_RESAMPLES, check_confidence
@@ -32,10 +36,10 @@ AGREEMENT_COLUMNS = ["metric", "variant", "kendalls_w", "chi_square", "p", "n_im
 
 @dataclass(frozen=True)
 class Tables:
-    """The tables of a run; `scores` holds the analysis behind `summary` and `comparisons`.
+    """The tables of a run; `scores` holds the analysis behind `summary` and `comparisons`, `findings` what the sanity
+    checks say, `sensitivity` how the ranking moves with each choice of a metric.
 
-    `summary`, `comparisons`, `agreement`, `sanity` and `images` hold nothing measured by a clock; `cost` and
-    `timing` do.
+    `cost` and `timing` hold what a clock measured; the others do not.
     """
 
     summary: pd.DataFrame
@@ -46,18 +50,28 @@ class Tables:
     timing: pd.DataFrame
     images: pd.DataFrame
     scores: list[MetricScores] = field(repr=False)
+    findings: Findings = field(default_factory=Findings, repr=False)
+    sensitivity: list[Sensitivity] = field(default_factory=list, repr=False)
     confidence: float = 0.95
+
+    @property
+    def ranking(self) -> list[MetricScores]:
+        """Scores that rank arms; of a metric and its variations the base alone."""
+        varied = {key for one in self.sensitivity for key in one.variants}
+        return [one for one in self.scores if one.higher_is_better is not None and one.metric not in varied]
 
     def frames(self) -> dict[str, pd.DataFrame]:
         """The tables by name, in the order in which to show them."""
         names = ("summary", "comparisons", "agreement", "sanity", "cost", "timing", "images")
-        return {name: getattr(self, name) for name in names}
+        own = {name: getattr(self, name) for name in names}
+        return own | self.findings.tables | sensitivity_tables(self.sensitivity)
 
 
 def make_tables(
     records: pd.DataFrame,
     *,
     layers: Sequence[str] | None = None,
+    rule: SanityRule | None = None,
     confidence: float = 0.95,
     n_resamples: int = N_RESAMPLES,
     seed: int = 0,
@@ -70,8 +84,10 @@ def make_tables(
         One row a record, columns as `Record`. Their order does not matter, but for that of metrics and explainers.
     layers : sequence of str, optional
         From shallow to deep, as in the run's settings; by first appearance where not given.
+    rule : SanityRule, optional
+        When a map passes the randomization test; the default one where not given.
     confidence : float
-        Of all intervals.
+        Of all intervals but those of the rule, which has its own.
     n_resamples, seed : int
         Of bootstrap and permutation tests; the same give the same tables.
     """
@@ -87,6 +103,8 @@ def make_tables(
         timing=timing(records, layers=layers),
         images=images(records),
         scores=scores,
+        findings=find(records, rule=rule, **options),
+        sensitivity=evaluator_sensitivity(scores, confidence=confidence, n_resamples=n_resamples, seed=seed),
         confidence=confidence,
     )
 
@@ -137,8 +155,8 @@ def write_tables(
     folder.mkdir(parents=True, exist_ok=True)
     texts = {f"{name}.csv": to_csv(frame) for name, frame in tables.frames().items()}
     texts |= {f"{name}.md": to_markdown(frame) for name, frame in tables.frames().items()}
-    texts["scores.md"] = score_markdown(tables.scores, confidence=tables.confidence)
-    texts["scores.tex"] = score_latex(tables.scores, confidence=tables.confidence)
+    texts["scores.md"] = score_markdown(tables.ranking, confidence=tables.confidence)
+    texts["scores.tex"] = score_latex(tables.ranking, confidence=tables.confidence)
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8", newline="\n")
     return [folder / name for name in texts]

@@ -27,7 +27,7 @@ def print_report(tables: Tables, *, folder: Path, page: Path, stream: TextIO) ->
 
 def score_table(tables: Tables) -> Table:
     """Return the mean of each arm (rows) by each metric that ranks them (columns), a star behind the best set."""
-    ranking = [scores for scores in tables.scores if scores.higher_is_better is not None]
+    ranking = tables.ranking
     caption = "mean over images; * cannot be told from the best. Intervals: tables/scores.md"
     table = Table(caption=caption, box=SIMPLE, padding=(0, 1, 0, 0))
     table.add_column("", no_wrap=True)

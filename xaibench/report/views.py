@@ -41,7 +41,7 @@ def table_view(name: str, frame: pd.DataFrame, caption: str) -> TableView:
 
 def score_view(tables: Tables, *, order: Sequence[Arm], labels: Mapping[Arm, str]) -> TableView:
     """All arms against all metrics that rank them: mean and interval, the best set marked."""
-    ranked = [scores for scores in tables.scores if scores.higher_is_better is not None]
+    ranked = tables.ranking
     columns = ["arm", *(f"{metric_title(s.metric)} {'↑' if s.higher_is_better else '↓'}" for s in ranked)]
     rows = []
     for place, arm in enumerate(order):

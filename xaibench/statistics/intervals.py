@@ -14,6 +14,7 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float
@@ -191,9 +192,7 @@ def two_way_interval(
     if not n:
         return _nothing(undefined)
     filled = np.where(defined, values, 0.0)
-    rng = np.random.default_rng(seed)
-    of_seeds = _all_counts(values.shape[0], n_resamples, rng)
-    of_images = _all_counts(values.shape[1], n_resamples, rng)
+    of_seeds, of_images = _crossed_counts(*values.shape, n_resamples, seed)
     totals = np.einsum("rs,si,ri->r", of_seeds, filled, of_images, optimize=True)
     sizes = np.einsum("rs,si,ri->r", of_seeds, defined.astype(np.float64), of_images, optimize=True)
     means = totals[sizes > 0] / sizes[sizes > 0]  # a sample may draw undefined values only
@@ -277,6 +276,13 @@ def _too_few(values: np.ndarray, undefined: int) -> Interval:
     if not len(values):
         return _nothing(undefined)
     return Interval(float(values[0]), math.nan, math.nan, 1, undefined, "a single value has no interval")
+
+
+@lru_cache(maxsize=8)
+def _crossed_counts(n_seeds: int, n_images: int, n_resamples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """How often each seed and each image occurs in each sample; kept, as tables ask for the same again and again."""
+    rng = np.random.default_rng(seed)
+    return _all_counts(n_seeds, n_resamples, rng), _all_counts(n_images, n_resamples, rng)
 
 
 def _all_counts(n: int, n_resamples: int, rng: np.random.Generator) -> np.ndarray:

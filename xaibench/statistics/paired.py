@@ -100,11 +100,22 @@ def sign_flip_p(
     observed = np.abs(filled.sum(axis=0)) - 1e-12 * np.abs(filled).sum(axis=0)  # sums equal but for rounding are hits
     n_images, n_pairs = filled.shape
     hits, n_patterns = np.zeros(n_pairs), 0
-    for signs in _sign_patterns(n_images, n_resamples, seed):
+    for signs in sign_patterns(n_images, n_resamples, seed):
         hits += (np.abs(signs @ filled) >= observed).sum(axis=0)
         n_patterns += len(signs)
     p = hits / n_patterns if n_images <= EXACT_UP_TO else (hits + 1) / (n_patterns + 1)
     return np.where(defined.any(axis=0), p, math.nan)
+
+
+def images_p(differences: Float[np.ndarray, "seeds images"], *, n_resamples: int = N_RESAMPLES, seed: int = 0) -> float:
+    """`sign_flip_p` over images, each averaged over the seeds in which it is defined; NaN where none is.
+
+    The seeds are taken as given: what others would add is in an interval that resamples them, not in this p.
+    """
+    known = np.isfinite(differences)
+    counts = known.sum(axis=0)
+    means = np.where(known, differences, 0.0).sum(axis=0)[counts > 0] / counts[counts > 0]
+    return float(sign_flip_p(means[:, None], n_resamples=n_resamples, seed=seed)[0]) if len(means) else math.nan
 
 
 def holm(p_values: ArrayLike) -> np.ndarray:
@@ -131,7 +142,8 @@ def superiority(differences: ArrayLike, *, confidence: float = 0.95) -> tuple[fl
     return share, *wilson_interval(share, len(kept), confidence=confidence)
 
 
-def _sign_patterns(n_images: int, n_resamples: int, seed: int) -> Iterator[np.ndarray]:
+def sign_patterns(n_images: int, n_resamples: int, seed: int) -> Iterator[np.ndarray]:
+    """Patterns of signs over images, (patterns, images), in chunks: all there are, or a draw of them for many images."""
     if n_images <= EXACT_UP_TO:
         bits = np.arange(2**n_images)[:, None] >> np.arange(n_images) & 1
         yield 1.0 - 2.0 * bits

@@ -1,4 +1,4 @@
-"""The randomization strip: one image's maps after each randomized module, one row a layer."""
+"""The randomization strip: one image's maps after each randomized module, one row an arm."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,6 +9,7 @@ from xaibench.report.figures.montage import map_tile, montage_axes, plot_montage
 from xaibench.report.figures.style import styled
 from xaibench.report.labels import Arm
 from xaibench.report.pictures import Strip
+from xaibench.report.similarities import ORDERS
 
 SIDE, GAP, FIRST_GAP = 88, (3, 3), 6
 _INCH = 110  # pixels of the montage an inch
@@ -43,8 +44,8 @@ def plot_strip(axes: Axes, strip: Strip, *, modules: Sequence[str], labels: Mapp
     return axes
 
 
-def strip_figure(strip: Strip, *, modules: Sequence[str], labels: Mapping[Arm, str]) -> Figure:
-    """Draw the strip on a figure of its own."""
+def strip_figure(strip: Strip, *, modules: Sequence[str], labels: Mapping[Arm, str], order: str = "top_down") -> Figure:
+    """Draw the strip on a figure of its own; `order` is how the cascade went."""
     n_steps, longest = len(steps_of(strip)), max(len(labels[arm]) for arm in strip.maps)
     left = 0.2 + 0.075 * longest
     width = (n_steps * (SIDE + GAP[1]) + FIRST_GAP) / _INCH + left + 0.05
@@ -53,7 +54,7 @@ def strip_figure(strip: Strip, *, modules: Sequence[str], labels: Mapping[Arm, s
         figure = Figure(figsize=(width, height), dpi=_INCH)
         axes = montage_axes(figure, left=left, bottom=0.25, top=0.25)
         plot_strip(axes, strip, modules=modules, labels=labels)
-        axes.set_xlabel(f"{strip.name}  ·  the module randomized last, from the output towards the input", fontsize=8)
+        axes.set_xlabel(f"{strip.name}  ·  {ORDERS.get(order, order)}", fontsize=8)
     return figure
 
 

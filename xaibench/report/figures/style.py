@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
-from xaibench.report.labels import Arm
+from xaibench.report.labels import Arm, is_reference
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart, without yellow, which paper swallows.
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
@@ -82,16 +83,17 @@ class ArmStyle:
 
 
 def arm_styles(arms: Sequence[Arm]) -> dict[Arm, ArmStyle]:
-    """Give every arm its style: colours and full lines for layers, greys and dashes for what has none.
+    """Give every arm its style: colours for what looks at the model, greys and dashes for the references.
 
-    More layers than the palette holds are coloured along viridis, by depth.
+    More layers of one explainer than the palette holds are coloured along viridis, by depth. Of several explainers,
+    those without a layer get a colour each, and those with layers the shades of one colour each, lightest at the
+    shallowest; dashes and markers tell them apart, too.
     """
-    layered = [arm for arm in arms if arm[1]]
-    plain = [arm for arm in arms if not arm[1]]
-    styles = {arm: _style(colour, (), i) for i, (arm, colour) in enumerate(_coloured(layered))}
-    for i, arm in enumerate(plain):
-        styles[arm] = _style(_GREYS[i % len(_GREYS)], _DASHES[i % len(_DASHES)], len(layered) + i)
-    return styles
+    candidates = [arm for arm in arms if not is_reference(arm)]
+    styles = dict(_candidate_styles(candidates))
+    for i, arm in enumerate(arm for arm in arms if is_reference(arm)):
+        styles[arm] = _style(_GREYS[i % len(_GREYS)], _DASHES[i % len(_DASHES)], len(candidates) + i)
+    return {arm: styles[arm] for arm in arms}
 
 
 @contextmanager
@@ -136,9 +138,28 @@ def _style(colour: str, dashes: tuple[float, ...], index: int) -> ArmStyle:
     return ArmStyle(colour, to_hex((red, green, blue)), dashes, _MARKERS[index % len(_MARKERS)])
 
 
-def _coloured(arms: Sequence[Arm]) -> Iterator[tuple[Arm, str]]:
+def _candidate_styles(arms: Sequence[Arm]) -> Iterator[tuple[Arm, ArmStyle]]:
+    explainers = list(dict.fromkeys(explainer for explainer, _ in arms))
     if len(arms) <= len(OKABE_ITO):
-        yield from zip(arms, OKABE_ITO, strict=False)
+        for i, (arm, colour) in enumerate(zip(arms, OKABE_ITO, strict=False)):
+            yield arm, _style(colour, (), i)
         return
-    for i, arm in enumerate(arms):
-        yield arm, to_hex(mpl.colormaps["viridis"](0.9 * i / (len(arms) - 1)))
+    for i, explainer in enumerate(explainers):
+        own = [arm for arm in arms if arm[0] == explainer]
+        colours = _along_viridis(len(own)) if len(explainers) == 1 else _shades(OKABE_ITO[i % len(OKABE_ITO)], len(own))
+        dashes = () if i < len(OKABE_ITO) else _DASHES[i // len(OKABE_ITO) % len(_DASHES)]
+        for place, (arm, colour) in enumerate(zip(own, colours, strict=True)):
+            yield arm, _style(colour, dashes, place if len(explainers) == 1 else i)
+
+
+def _along_viridis(n: int) -> list[str]:
+    return [to_hex(mpl.colormaps["viridis"](0.9 * i / max(1, n - 1))) for i in range(n)]
+
+
+def _shades(colour: str, n: int) -> list[str]:
+    """`n` shades of a colour: from one mixed with white to the colour, darkened where there are several."""
+    if n == 1:
+        return [colour]
+    parts = np.asarray(to_rgb(colour))
+    places = np.linspace(-0.55, 0.35, n)
+    return [to_hex(parts * (1 - place) if place > 0 else parts + (1 - parts) * -place) for place in places]
