@@ -16,11 +16,12 @@ READY := $(VENV)/ready-$(TORCH)
 run: $(READY)
 	$(BIN)/xaibench
 
+# One process a core, one thread each: most tests are too small to share
 test: $(READY)
-	$(BIN)/pytest -q
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n auto
 
 slow: $(READY)
-	$(BIN)/pytest -q -m slow
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n auto -m slow
 
 bench: $(READY)
 	$(BIN)/pytest -q tests/benchmarks --benchmark-only -m "" --override-ini "addopts=--strict-markers"

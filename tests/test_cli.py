@@ -54,7 +54,7 @@ def test_every_experiment_says_question_command_time_and_result(command):
         (["data.m=3"], "unknown key 'data.m'; did you mean data.n"),
         (["metric.deletion.stpe_px=3"], "unknown key 'metric.deletion.stpe_px'; did you mean metric.deletion.step_px"),
         (["data=folder"], "data.root must be given: add data.root=VALUE"),
-        (["batch_size=many"], "could not be converted to Integer"),
+        (["shard_size=many"], "could not be converted to Integer"),
         (["data.n=3", "nonsense"], "'nonsense' is not understood; choices are written KEY=VALUE"),
         (["expriments"], "unknown command 'expriments'; did you mean experiments"),
         (["report"], "xaibench report takes one folder"),

@@ -45,7 +45,10 @@ def test_noise_leaves_the_global_state_alone_and_takes_a_generator():
     assert torch.equal(torch.get_rng_state(), before)
     draws = [Random().maps(Untouched(), images, TARGETS, generator=torch.Generator().manual_seed(5))[""] for _ in "ab"]
     assert torch.equal(draws[0], draws[1])
-    assert torch.equal(draws[0], torch.rand(3, 40, 56, generator=torch.Generator().manual_seed(5)))
+    alone = Random().maps(Untouched(), images[1:2], TARGETS[1:2], generator=torch.Generator().manual_seed(5))[""]
+    assert torch.equal(draws[0][1:2], alone)  # whatever else is in the batch
+    others = Random().maps(Untouched(), images, TARGETS, generator=torch.Generator().manual_seed(6))[""]
+    assert not torch.equal(draws[0], others)
 
 
 def test_the_centre_is_a_gaussian_in_fractions_of_the_sides():

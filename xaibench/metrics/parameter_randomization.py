@@ -12,8 +12,9 @@ which takes the noise of shattered gradients out of the comparison.
 
 import math
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from typing import ClassVar, Literal, get_args
 
@@ -212,12 +213,15 @@ def randomization_similarities(
         batch_norm=settings.batch_norm,
         images=images,
     )
-    images = _laid_out(images, network)
+    convolves = images.device.type == "cpu" and any(isinstance(module, nn.Conv2d) for module in network.modules())
+    if convolves:
+        images = images.contiguous(memory_format=torch.channels_last)
     explainers = settings.smoothed(explainers, seed=seed)
     size, rectify = (images.shape[2], images.shape[3]), settings.rectify
     compare = _Comparison(settings.similarities)
     trained: Maps = {}
-    with _reusing(network, settings) as reuse, closing(steps_to_come) as steps:
+    layout = _weights_channels_last(network) if convolves else nullcontext()
+    with layout, _reusing(network, settings) as reuse, closing(steps_to_come) as steps:
         started = time.perf_counter()
         for step in steps:
             if reuse is not None:
@@ -234,10 +238,19 @@ def randomization_similarities(
             started = time.perf_counter()
 
 
-def _laid_out(images: Tensor, network: nn.Module) -> Tensor:
-    """Channels last, in which a CPU convolves faster even where the weights are laid out otherwise."""
-    convolves = images.device.type == "cpu" and any(isinstance(module, nn.Conv2d) for module in network.modules())
-    return images.contiguous(memory_format=torch.channels_last) if convolves else images
+@contextmanager
+def _weights_channels_last(network: nn.Module) -> Iterator[None]:
+    """Lay the kernels out so that a CPU convolves fastest; afterwards each has the very memory that it had."""
+    shared = Counter(p.untyped_storage().data_ptr() for p in network.parameters())
+    kernels = [p for p in network.parameters() if p.ndim == 4 and shared[p.untyped_storage().data_ptr()] == 1]
+    memories = [p.data for p in kernels]
+    try:
+        for kernel in kernels:
+            kernel.data = kernel.data.contiguous(memory_format=torch.channels_last)
+        yield
+    finally:
+        for kernel, memory in zip(kernels, memories, strict=True):
+            kernel.data = memory
 
 
 def _reusing(network: nn.Module, settings: ParameterRandomization) -> AbstractContextManager[Reuse | None]:

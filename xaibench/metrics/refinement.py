@@ -39,8 +39,8 @@ class Refinement:
     at_once : int
         Intervals of one curve that are halved before it is judged again: more mean fewer rounds and fuller batches,
         fewer mean that less is wasted.
-    most : int
-        Points of one curve, about. The roughest curves would swallow what all others save: they end here, with an error
+    most : int, optional
+        Points of one curve, about; by default 48, and more for a precision below 0.005, in inverse proportion. The roughest curves would swallow what all others save: they end here, with an error
         that says so.
     """
 
@@ -51,11 +51,16 @@ class Refinement:
     of_curve: float = 0.1
     factor: float = 2.0
     at_once: int = 2
-    most: int = 48
+    most: int | None = None
 
     def __post_init__(self) -> None:
         if not self.precision > 0:
             raise ValueError(f"precision must be above 0, in units of the score such as 0.005; got {self.precision}")
+
+    @property
+    def cap(self) -> int:
+        """Points at which a curve ends, precise enough or not."""
+        return max(48, round(0.24 / self.precision)) if self.most is None else self.most
 
     def first(self, n_points: int) -> Int[ndarray, " K"]:
         """Places of the points to begin with, on a grid of so many."""
@@ -74,7 +79,7 @@ class Refinement:
             Of the whole grid.
         """
         variances = self._variances(places, values, n_points)
-        if len(places) >= self.most or not len(variances) or self.factor * np.sqrt(variances.sum()) <= self.precision:
+        if len(places) >= self.cap or not len(variances) or self.factor * np.sqrt(variances.sum()) <= self.precision:
             return np.empty(0, dtype=np.int64)
         worst = np.argsort(-variances, kind="stable")[: self.at_once]
         worst = worst[variances[worst] >= variances.max() / 2]

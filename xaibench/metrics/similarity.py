@@ -99,13 +99,19 @@ def average_ranks(values: Float[Tensor, "B P"]) -> Float[Tensor, "B P"]:
     """Ranks 1 … P along each row, ascending; equal values share their average rank. NaN where a value is not finite."""
     ordered, order = values.sort(dim=1)
     places = torch.arange(values.shape[1], device=values.device).expand_as(order)
-    starts, ends = torch.ones_like(order, dtype=torch.bool), torch.ones_like(order, dtype=torch.bool)
-    starts[:, 1:] = ends[:, :-1] = ordered[:, 1:] != ordered[:, :-1]
-    first = places.where(starts, 0).cummax(dim=1).values
-    last = places.where(ends, values.shape[1]).flip(1).cummin(dim=1).values.flip(1)
-    average = (first + last).double() / 2 + 1
+    differs = ordered[:, 1:] != ordered[:, :-1]
+    average = (places if differs.all() else _averaged(places, differs)).double() + 1
     ranks = torch.empty_like(average).scatter_(1, order, average)
     return ranks.masked_fill(~values.isfinite().all(dim=1, keepdim=True), torch.nan)
+
+
+def _averaged(places: Tensor, differs: Tensor) -> Tensor:
+    """Mean of the first and the last place that each value holds, given where the next one differs."""
+    starts, ends = torch.ones_like(places, dtype=torch.bool), torch.ones_like(places, dtype=torch.bool)
+    starts[:, 1:] = ends[:, :-1] = differs
+    first = places.where(starts, 0).cummax(dim=1).values
+    last = places.where(ends, places.shape[1]).flip(1).cummin(dim=1).values.flip(1)
+    return (first + last).double() / 2
 
 
 def correlation(first: Float[Tensor, "B P"], second: Float[Tensor, "B P"]) -> Float[Tensor, " B"]:

@@ -78,10 +78,11 @@ class Dot:
 
 @dataclass(frozen=True)
 class DotChart:
-    """One metric's estimates, placed."""
+    """One metric's estimates, placed; `left` is where the labels end."""
 
     title: str
     direction: str
+    left: float
     height: float
     bottom: float
     ticks: list[tuple[float, str]]
@@ -190,7 +191,8 @@ def dot_chart(
     if not len(values):
         return None
     ticks = _ticks(values.min(), values.max(), n=4)
-    left, line = 88, 22
+    longest = max(len(labels[arm]) for arm in found)
+    left, line = min(max(88, 7 * longest + 14), 180), 22
     bottom = TOP + line * len(found)
 
     def x_at(value: float) -> float:
@@ -210,7 +212,7 @@ def dot_chart(
         for place, (arm, interval) in enumerate(found.items())
     ]
     direction = {True: "higher is better →", False: "← lower is better", None: ""}[scores.higher_is_better]
-    return DotChart(title, direction, bottom + 24, bottom, [(x_at(t), f"{t:g}") for t in ticks], dots)
+    return DotChart(title, direction, left, bottom + 24, bottom, [(x_at(t), f"{t:g}") for t in ticks], dots)
 
 
 def rounded(value: float, digits: int = 4) -> float | None:
