@@ -40,8 +40,8 @@ class Refinement:
         Intervals of one curve that are halved before it is judged again: more mean fewer rounds and fuller batches,
         fewer mean that less is wasted.
     most : int, optional
-        Points of one curve, about; by default 48, and more for a precision below 0.005, in inverse proportion. The roughest curves would swallow what all others save: they end here, with an error
-        that says so.
+        Points of one curve, about; by default 48, and more for a precision below 0.005, in inverse proportion. The
+        roughest curves would swallow what all others save: they end here, with an error that says so.
     """
 
     precision: float

@@ -192,7 +192,7 @@ def dot_chart(
         return None
     ticks = _ticks(values.min(), values.max(), n=4)
     longest = max(len(labels[arm]) for arm in found)
-    left, line = min(max(88, 7 * longest + 14), 180), 22
+    left, line = float(min(max(88, 7 * longest + 14), 180)), 22
     bottom = TOP + line * len(found)
 
     def x_at(value: float) -> float:
