@@ -54,7 +54,8 @@ def test_pages_that_an_earlier_run_freed_do_not_hide_the_next_peak(kind):
             blocks = [hold(1, 0) for _ in range(32)]  # small enough for the C library to keep them when freed
             time.sleep(0.02)
             del blocks
-            assert 30 < meter.peak_mib() < 40
+            # hidden, it would be near 0; a few pages between what other tests left in the heap do not count as new
+            assert 24 < meter.peak_mib() < 40
 
 
 def test_the_sampling_thread_ends_with_its_context():
