@@ -11,7 +11,7 @@ from torch import nn
 from xaibench.metrics.baselines import Mean, Zero
 from xaibench.metrics.curve import Curve
 from xaibench.metrics.ordering import Order
-from xaibench.metrics.perturbation import perturbation_curves, single_curve
+from xaibench.metrics.perturbation import perturbation_curves
 from xaibench.metrics.regions import Grid, Patches, Superpixels
 from xaibench.metrics.steps import SingleSteps, SpacedSteps
 from xaibench.metrics.undefined import NOT_FINITE
@@ -289,13 +289,6 @@ def test_one_pixel(regions):
     torch.testing.assert_close(drawn.scores[:, 0, 0], exact.flatten(), atol=1e-12, rtol=0)
     assert drawn.scores[:, 0, 1].tolist() == [0.0, 0.0]
     assert drawn.fractions[0, 0].tolist() == [0.0, 1.0]
-
-
-def test_one_map_per_image():
-    found = single_curve(MODEL, IMAGES, MAPS[:, 1], TARGETS, curve())
-    drawn = draw(curve())
-    torch.testing.assert_close(found.fractions, drawn.fractions[:, 1])
-    torch.testing.assert_close(found.areas, drawn.areas[:, 1])
 
 
 def test_settings_tell_regions_apart():

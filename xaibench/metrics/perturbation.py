@@ -16,31 +16,11 @@ from torch import Tensor
 
 from xaibench.metrics.bounded_curves import BoundedDrawing
 from xaibench.metrics.curve import Curve, CurveMetric
-from xaibench.metrics.curve_scores import CurveResult, CurveScores
+from xaibench.metrics.curve_scores import CurveScores
 from xaibench.metrics.drawing import Drawing
 from xaibench.metrics.map_scores import MapScores
-from xaibench.metrics.scoring import ScoringQueue, evaluating, network_of, predicted
+from xaibench.metrics.scoring import ScoringQueue, evaluating, network_of
 from xaibench.metrics.undefined import why_undefined
-
-
-def single_curve(
-    model: object,
-    images: Float[Tensor, "B C H W"],
-    attributions: Float[Tensor, "B H W"],
-    targets: Int[Tensor, " B"] | None,
-    curve: Curve,
-    *,
-    batch_size: int = 32,
-) -> CurveResult:
-    """Draw one curve for one map per image; the predicted class is followed where no targets are given."""
-    if targets is None:
-        targets = predicted(model, images, batch_size=batch_size)
-    drawn = perturbation_curves(model, images, targets, attributions[:, None], [curve], batch_size=batch_size)[
-        curve.name
-    ]
-    reasons = tuple(row[0] for row in drawn.reasons)
-    fractions = drawn.fractions if drawn.fractions.ndim == 1 else drawn.fractions[:, 0]
-    return CurveResult(fractions, drawn.scores[:, 0], drawn.areas[:, 0], reasons)
 
 
 def perturbation_curves(
