@@ -15,13 +15,13 @@ def fold_batch_norms(model: nn.Module) -> None:
 
     The model must be in evaluation mode. One whose control flow cannot be traced is left as it is.
     """
-    for names in _foldable(model):
+    for names in foldable(model):
         convolution, norm = (cast(Any, model.get_submodule(name)) for name in names)
         model.set_submodule(names[0], fuse_conv_bn_eval(convolution, norm))
         model.set_submodule(names[1], nn.Identity().eval())
 
 
-def _foldable(model: nn.Module) -> list[tuple[str, str]]:
+def foldable(model: nn.Module) -> list[tuple[str, str]]:
     """Names of convolution and batch norm that follow each other, each called once, nobody else reading between."""
     try:
         nodes = [node for node in fx.Tracer().trace(model).nodes if node.op == "call_module"]

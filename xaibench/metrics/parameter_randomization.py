@@ -30,6 +30,7 @@ from xaibench.metrics.explained import Maps, explained_maps, upsampled
 from xaibench.metrics.randomization import Order, cascade
 from xaibench.metrics.reuse import Reuse, outputs_reused
 from xaibench.metrics.schemes import SCHEMES, Scheme, seed_of
+from xaibench.metrics.settled import Folds, folded_when_settled
 from xaibench.metrics.similarity import SIMILARITIES, why_undefined
 from xaibench.metrics.units import Granularity, Unit
 from xaibench.names import pick, unknown
@@ -72,6 +73,9 @@ class ParameterRandomization:
     reuse : bool
         Whether outputs before the shallowest randomized unit are kept instead of computed again; the numbers are the
         same.
+    fold : bool
+        Whether batch norm is folded into its convolution where both have been randomized for good; the numbers move by
+        rounding.
     """
 
     name: ClassVar[str] = "parameter_randomization"
@@ -90,6 +94,7 @@ class ParameterRandomization:
     n_images: int = 8
     n_pairs: int = 64
     reuse: bool = True
+    fold: bool = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "seeds", tuple(self.seeds))
@@ -113,7 +118,7 @@ class ParameterRandomization:
 
     def defining(self) -> dict[str, object]:
         """Return the choices that define a value beside its seed and similarity, for the record."""
-        beside = ("seeds", "n_images", "n_pairs", "reuse", "similarities")
+        beside = ("seeds", "n_images", "n_pairs", "reuse", "fold", "similarities")
         return {"name": self.name} | {key: value for key, value in asdict(self).items() if key not in beside}
 
     def smoothed(self, explainers: Mapping[str, Explainer], *, seed: int) -> dict[str, Explainer]:
@@ -221,12 +226,19 @@ def randomization_similarities(
     compare = _Comparison(settings.similarities)
     trained: Maps = {}
     layout = _weights_channels_last(network) if convolves else nullcontext()
-    with layout, _reusing(network, settings) as reuse, closing(steps_to_come) as steps:
+    with (
+        layout,
+        _reusing(network, settings) as reuse,
+        _folding(network, settings) as folds,
+        closing(steps_to_come) as steps,
+    ):
         started = time.perf_counter()
         for step in steps:
+            names = [name for unit in step.randomized for name in (*unit.parameters, *unit.buffers)]
             if reuse is not None:
-                names = [name for unit in step.randomized for name in (*unit.parameters, *unit.buffers)]
                 reuse.touch(names, forget=settings.order == "top_down")
+            if folds is not None:
+                folds.settle(names)
             if settings.target == "repredicted":
                 targets = _predicted(network, images)
             draws = seed_of(seed, "maps", step.number)
@@ -257,6 +269,12 @@ def _reusing(network: nn.Module, settings: ParameterRandomization) -> AbstractCo
     # Bottom-up, everything comes after what is randomized; re-estimated statistics change layers that no unit tells of.
     worth = settings.reuse and settings.order != "bottom_up" and settings.batch_norm != "reestimate"
     return outputs_reused(network) if worth else nullcontext(None)
+
+
+def _folding(network: nn.Module, settings: ParameterRandomization) -> AbstractContextManager[Folds | None]:
+    # Independently randomized units are put back at the next step; re-estimated statistics change at every one.
+    worth = settings.fold and settings.order != "independent" and settings.batch_norm != "reestimate"
+    return folded_when_settled(network) if worth else nullcontext(None)
 
 
 def _predicted(network: nn.Module, images: Tensor) -> Tensor:

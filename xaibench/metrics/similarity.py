@@ -97,21 +97,17 @@ def top_k_overlap(
 
 def average_ranks(values: Float[Tensor, "B P"]) -> Float[Tensor, "B P"]:
     """Ranks 1 … P along each row, ascending; equal values share their average rank. NaN where a value is not finite."""
+    rows, pixels = values.shape
     ordered, order = values.sort(dim=1)
-    places = torch.arange(values.shape[1], device=values.device).expand_as(order)
-    differs = ordered[:, 1:] != ordered[:, :-1]
-    average = (places if differs.all() else _averaged(places, differs)).double() + 1
-    ranks = torch.empty_like(average).scatter_(1, order, average)
-    return ranks.masked_fill(~values.isfinite().all(dim=1, keepdim=True), torch.nan)
-
-
-def _averaged(places: Tensor, differs: Tensor) -> Tensor:
-    """Mean of the first and the last place that each value holds, given where the next one differs."""
-    starts, ends = torch.ones_like(places, dtype=torch.bool), torch.ones_like(places, dtype=torch.bool)
-    starts[:, 1:] = ends[:, :-1] = differs
-    first = places.where(starts, 0).cummax(dim=1).values
-    last = places.where(ends, places.shape[1]).flip(1).cummin(dim=1).values.flip(1)
-    return (first + last).double() / 2
+    begins = torch.ones_like(ordered, dtype=torch.bool)
+    begins[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
+    first = begins.flatten().nonzero()[:, 0]  # of each run of equal values, counted through all rows
+    sizes = first.diff(append=first.new_tensor([rows * pixels]))
+    average = (first + (sizes + 1).double() / 2).repeat_interleave(sizes, output_size=rows * pixels)
+    before = torch.arange(rows, device=values.device)[:, None] * pixels
+    ranks = torch.empty_like(average).view(rows, pixels).scatter_(1, order, average.view(rows, pixels) - before)
+    finite = ordered[:, [0, -1]].isfinite().all(dim=1, keepdim=True)  # infinities stand at the ends, NaN at the last
+    return ranks.masked_fill_(~finite, torch.nan)
 
 
 def correlation(first: Float[Tensor, "B P"], second: Float[Tensor, "B P"]) -> Float[Tensor, " B"]:
