@@ -12,22 +12,32 @@ from hypothesis.extra import numpy as hnp
 from metric_goldens import Golden
 from quantus_peer import similarity_func
 from scipy import stats
+from skimage.feature import hog
 from skimage.metrics import structural_similarity
 
 from xaibench.metrics.similarity import (
     SIMILARITIES,
     average_ranks,
+    correlation,
     hog_correlation,
     pearson,
     spearman,
     top_k_overlap,
     why_undefined,
 )
-from xaibench.metrics.structure import hog_descriptors, ssim
+from xaibench.metrics.structure import HOG_CELL_PX, HOG_CELLS_IN_BLOCK, hog_descriptors, ssim
 
 GOLDEN = Golden("mprt_similarity")
 FIRST, SECOND = GOLDEN["a"].float(), GOLDEN["b"].float()
 TOLERANCE = GOLDEN.cases["pairs"]["tolerance"]
+
+
+THREE_CHANNEL_HOG = {  # of each pixel the channel with the largest gradient
+    "orientations": 9,
+    "pixels_per_cell": (HOG_CELL_PX,) * 2,
+    "cells_per_block": (HOG_CELLS_IN_BLOCK,) * 2,
+    "channel_axis": -1,
+}
 
 
 def noise(*shape, seed=0):
@@ -82,6 +92,13 @@ def test_golden_three_channel_maps():
     ]
     expected = GOLDEN["three_channel/ssim_authors"]
     torch.testing.assert_close(torch.stack(channels).mean(dim=0), expected, atol=tolerance["ssim_abs"], rtol=0)
+    descriptors = [
+        torch.stack([torch.from_numpy(hog(one.numpy(), **THREE_CHANNEL_HOG)) for one in side]).double()
+        for side in scaled
+    ]
+    expected = GOLDEN["three_channel/hog_spearman"]
+    found = correlation(*map(average_ranks, descriptors))
+    torch.testing.assert_close(found, expected, atol=tolerance["hog_spearman_abs"], rtol=0)
 
 
 @pytest.mark.parametrize(
