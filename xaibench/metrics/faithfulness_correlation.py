@@ -13,7 +13,7 @@ from torch import Tensor
 from xaibench.metrics.baselines import Baseline
 from xaibench.metrics.changes import Changes, check_given, correlation_scores, plain_baseline, removals, responses
 from xaibench.metrics.draws import generator_for, random_subsets
-from xaibench.metrics.map_scores import MapScores
+from xaibench.metrics.map_scores import ByFunction, MapScores
 from xaibench.metrics.scores import SCORES
 from xaibench.names import pick, unknown
 
@@ -85,7 +85,7 @@ def faithfulness_correlation(
 
 
 @dataclass(frozen=True)
-class FaithfulnessCorrelation:
+class FaithfulnessCorrelation(ByFunction):
     """Settings of the faithfulness correlation; see `faithfulness_correlation`."""
 
     n_subsets: int = 100
@@ -95,6 +95,7 @@ class FaithfulnessCorrelation:
     score: str = "probability"
     seed: int = 0
     higher_is_better: ClassVar[bool] = True
+    function: ClassVar = staticmethod(faithfulness_correlation)
 
     def __post_init__(self) -> None:
         if self.n_subsets < 2 or self.subset_size < 1:
@@ -106,22 +107,6 @@ class FaithfulnessCorrelation:
             raise unknown("kind of features", self.features, FEATURES)
         pick("score", self.score, SCORES)
         plain_baseline(self.baseline)
-
-    def scores(
-        self,
-        model: object,
-        images: Float[Tensor, "B C H W"],
-        targets: Int[Tensor, " B"],
-        attributions: Float[Tensor, "B M H W"],
-        *,
-        batch_size: int = 32,
-    ) -> MapScores:
-        """Score M maps of each image."""
-        return faithfulness_correlation(
-            model, images, targets, attributions,
-            n_subsets=self.n_subsets, subset_size=self.subset_size, features=self.features,
-            baseline=self.baseline, score=self.score, seed=self.seed, batch_size=batch_size,
-        )  # fmt: skip
 
     def draw(self, image: Float[Tensor, "C H W"]) -> Iterator[Bool[Tensor, "N K H W"]]:
         """Draw the image's sets, piece by piece."""

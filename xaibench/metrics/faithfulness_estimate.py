@@ -14,7 +14,7 @@ from torch import Tensor
 
 from xaibench.metrics.baselines import Baseline
 from xaibench.metrics.changes import correlated, plain_baseline
-from xaibench.metrics.map_scores import MapScores
+from xaibench.metrics.map_scores import ByFunction, MapScores
 from xaibench.metrics.ordering import Order
 from xaibench.metrics.perturbation import check_inputs
 from xaibench.metrics.scores import SCORES
@@ -115,7 +115,7 @@ def _correlations(relevance: Tensor, drops: Tensor, reasons: np.ndarray) -> MapS
 
 
 @dataclass(frozen=True)
-class FaithfulnessEstimate:
+class FaithfulnessEstimate(ByFunction):
     """Settings of the faithfulness estimate; see `faithfulness_estimate`."""
 
     step_px: int = 224
@@ -123,27 +123,13 @@ class FaithfulnessEstimate:
     baseline: str | Baseline = "zero"
     score: str = "probability"
     higher_is_better: ClassVar[bool] = True
+    function: ClassVar = staticmethod(faithfulness_estimate)
 
     def __post_init__(self) -> None:
         if self.step_px < 1:
             raise ValueError(f"step_px must be at least 1, got {self.step_px}")
         pick("score", self.score, SCORES)
         plain_baseline(self.baseline)
-
-    def scores(
-        self,
-        model: object,
-        images: Float[Tensor, "B C H W"],
-        targets: Int[Tensor, " B"],
-        attributions: Float[Tensor, "B M H W"],
-        *,
-        batch_size: int = 32,
-    ) -> MapScores:
-        """Score M maps of each image."""
-        return faithfulness_estimate(
-            model, images, targets, attributions,
-            step_px=self.step_px, order=self.order, baseline=self.baseline, score=self.score, batch_size=batch_size,
-        )  # fmt: skip
 
     def groups(self, attribution: Float[Tensor, "H W"]) -> Int[Tensor, "H W"]:
         """Number the group of each pixel, 0 the one of the first pixels in order."""

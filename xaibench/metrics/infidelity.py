@@ -17,7 +17,7 @@ from xaibench.metrics.baselines import Baseline
 from xaibench.metrics.changes import Changes, Responses, check_given, plain_baseline, responses
 from xaibench.metrics.differences import NOISE, squares
 from xaibench.metrics.draws import generator_for
-from xaibench.metrics.map_scores import MapScores
+from xaibench.metrics.map_scores import ByFunction, MapScores
 from xaibench.metrics.scores import SCORES
 from xaibench.names import pick, unknown
 
@@ -133,7 +133,7 @@ def _squared_differences(found: Responses, *, normalized: bool) -> MapScores:
 
 
 @dataclass(frozen=True)
-class Infidelity:
+class Infidelity(ByFunction):
     """Settings of infidelity; see `infidelity`."""
 
     perturbation: str = "square"
@@ -146,6 +146,7 @@ class Infidelity:
     score: str = "logit"
     seed: int = 0
     higher_is_better: ClassVar[bool] = False
+    function: ClassVar = staticmethod(infidelity)
 
     def __post_init__(self) -> None:
         if self.n_samples < 1 or not self.sigma > 0 or not 0 < self.largest_square <= 1:
@@ -164,23 +165,6 @@ class Infidelity:
             )
         pick("score", self.score, SCORES)
         plain_baseline(self.baseline)
-
-    def scores(
-        self,
-        model: object,
-        images: Float[Tensor, "B C H W"],
-        targets: Int[Tensor, " B"],
-        attributions: Float[Tensor, "B M H W"],
-        *,
-        batch_size: int = 32,
-    ) -> MapScores:
-        """Score M maps of each image."""
-        return infidelity(
-            model, images, targets, attributions,
-            perturbation=self.perturbation, reading=self.reading, n_samples=self.n_samples, sigma=self.sigma,
-            largest_square=self.largest_square, normalized=self.normalized, baseline=self.baseline, score=self.score,
-            seed=self.seed, batch_size=batch_size,
-        )  # fmt: skip
 
     def draw(self, image: Float[Tensor, "C H W"], baseline: Float[Tensor, "C H W"]) -> Iterator[Changes]:
         """Draw the image's perturbations, piece by piece."""

@@ -1,8 +1,8 @@
 """What a metric gives for M maps of each of B images, whatever the metric: the form in which the shards record it."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -61,6 +61,25 @@ class ModelMetric(Protocol):
     ) -> MapScores:
         """Score M signed maps of each image."""
         ...
+
+
+class ByFunction:
+    """A `ModelMetric` that is a dataclass of the keywords of one function, `function`, which scores by them."""
+
+    function: ClassVar[Callable[..., MapScores]]
+
+    def scores(
+        self,
+        model: object,
+        images: Float[Tensor, "B C H W"],
+        targets: Int[Tensor, " B"],
+        attributions: Float[Tensor, "B M H W"],
+        *,
+        batch_size: int = 32,
+    ) -> MapScores:
+        """Score M signed maps of each image."""
+        settings = {one.name: getattr(self, one.name) for one in fields(self)}  # type: ignore[arg-type]
+        return type(self).function(model, images, targets, attributions, **settings, batch_size=batch_size)
 
 
 @runtime_checkable

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from xaibench.metrics.baselines import Baseline, named_baseline
 from xaibench.metrics.curve import Curve
-from xaibench.metrics.map_scores import MapScores
+from xaibench.metrics.map_scores import ByFunction, MapScores
 from xaibench.metrics.ordering import Order
 from xaibench.metrics.perturbation import perturbation_curves
 from xaibench.metrics.steps import PixelSteps
@@ -90,7 +90,7 @@ def _judged(scores: Tensor, reading: str) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Monotonicity:
+class Monotonicity(ByFunction):
     """Settings of monotonicity; see `monotonicity`."""
 
     step_px: int = 224
@@ -99,27 +99,12 @@ class Monotonicity:
     baseline: str | Baseline = "zero"
     score: str = "probability"
     higher_is_better: ClassVar[bool] = True
+    function: ClassVar = staticmethod(monotonicity)
 
     def __post_init__(self) -> None:
         if self.reading not in READINGS:
             raise unknown("reading", self.reading, READINGS)
         self.curve()
-
-    def scores(
-        self,
-        model: object,
-        images: Float[Tensor, "B C H W"],
-        targets: Int[Tensor, " B"],
-        attributions: Float[Tensor, "B M H W"],
-        *,
-        batch_size: int = 32,
-    ) -> MapScores:
-        """Score M maps of each image."""
-        return monotonicity(
-            model, images, targets, attributions,
-            step_px=self.step_px, reading=self.reading, order=self.order, baseline=self.baseline, score=self.score,
-            batch_size=batch_size,
-        )  # fmt: skip
 
     def curve(self) -> Curve:
         """Return the curve whose steps are judged."""

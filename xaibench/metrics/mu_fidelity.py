@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from xaibench.metrics.baselines import Baseline
 from xaibench.metrics.changes import Changes, check_given, correlation_scores, plain_baseline, responses
 from xaibench.metrics.draws import generator_for, pieces, random_subsets
-from xaibench.metrics.map_scores import MapScores
+from xaibench.metrics.map_scores import ByFunction, MapScores
 from xaibench.metrics.scores import SCORES
 from xaibench.names import pick, unknown
 
@@ -115,7 +115,7 @@ def _removal(kept: Tensor, baseline: Tensor, masks: Tensor) -> Changes:
 
 
 @dataclass(frozen=True)
-class MuFidelity:
+class MuFidelity(ByFunction):
     """Settings of µ-fidelity: xplique's, unless told otherwise; see `mu_fidelity`.
 
     pnpxai's are ``cells="fixed", resize="nearest", noise_scale=0.2``.
@@ -131,6 +131,7 @@ class MuFidelity:
     score: str = "logit"
     seed: int = 0
     higher_is_better: ClassVar[bool] = True
+    function: ClassVar = staticmethod(mu_fidelity)
 
     def __post_init__(self) -> None:
         if self.grid < 1 or self.n_samples < 2 or not 0 < self.removed_share < 1 or self.noise_scale < 0:
@@ -143,23 +144,6 @@ class MuFidelity:
                 raise unknown(kind, name, available)
         pick("score", self.score, SCORES)
         plain_baseline(self.baseline)
-
-    def scores(
-        self,
-        model: object,
-        images: Float[Tensor, "B C H W"],
-        targets: Int[Tensor, " B"],
-        attributions: Float[Tensor, "B M H W"],
-        *,
-        batch_size: int = 32,
-    ) -> MapScores:
-        """Score M maps of each image."""
-        return mu_fidelity(
-            model, images, targets, attributions,
-            grid=self.grid, removed_share=self.removed_share, cells=self.cells, resize=self.resize,
-            n_samples=self.n_samples, noise_scale=self.noise_scale, baseline=self.baseline, score=self.score,
-            seed=self.seed, batch_size=batch_size,
-        )  # fmt: skip
 
     def draw(self, image: Float[Tensor, "C H W"]) -> Iterator[Bool[Tensor, "N H W"]]:
         """Draw the image's removed pixels, piece by piece."""

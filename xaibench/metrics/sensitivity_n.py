@@ -16,7 +16,7 @@ from torch import Tensor
 from xaibench.metrics.baselines import Baseline
 from xaibench.metrics.changes import Changes, Responses, check_given, correlated, plain_baseline, removals, responses
 from xaibench.metrics.draws import generator_for, random_subsets
-from xaibench.metrics.map_scores import MapScores
+from xaibench.metrics.map_scores import ByFunction, MapScores
 from xaibench.metrics.scores import SCORES
 from xaibench.names import pick
 
@@ -94,7 +94,7 @@ def _by_size(found: Responses, sizes: Sequence[int], n_pixels: int) -> MapScores
 
 
 @dataclass(frozen=True)
-class SensitivityN:
+class SensitivityN(ByFunction):
     """Settings of sensitivity-n; see `sensitivity_n`."""
 
     sizes_px: tuple[int, ...] | None = None
@@ -105,6 +105,7 @@ class SensitivityN:
     score: str = "logit"
     seed: int = 0
     higher_is_better: ClassVar[bool] = True
+    function: ClassVar = staticmethod(sensitivity_n)
 
     def __post_init__(self) -> None:
         if self.n_subsets < 2 or self.n_sizes < 1 or not 0 < self.largest_share < 1:
@@ -116,22 +117,6 @@ class SensitivityN:
             raise ValueError(f"sizes_px must name numbers of pixels from 1 on, got {self.sizes_px}")
         pick("score", self.score, SCORES)
         plain_baseline(self.baseline)
-
-    def scores(
-        self,
-        model: object,
-        images: Float[Tensor, "B C H W"],
-        targets: Int[Tensor, " B"],
-        attributions: Float[Tensor, "B M H W"],
-        *,
-        batch_size: int = 32,
-    ) -> MapScores:
-        """Score M maps of each image."""
-        return sensitivity_n(
-            model, images, targets, attributions,
-            sizes_px=self.sizes_px, n_sizes=self.n_sizes, largest_share=self.largest_share, n_subsets=self.n_subsets,
-            baseline=self.baseline, score=self.score, seed=self.seed, batch_size=batch_size,
-        )  # fmt: skip
 
     def sizes(self, image_size: tuple[int, int]) -> tuple[int, ...]:
         """Return the numbers of pixels for an image of this height and width, ascending where not given."""
