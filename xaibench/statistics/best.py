@@ -70,7 +70,7 @@ def best_set(
 
 def adjusted_p(comparisons: pd.DataFrame, one: Hashable, other: Hashable) -> float:
     """Holm-adjusted p of the comparison of two arms, whichever came first; NaN where they were not compared."""
-    for first, second, p in comparisons[["first", "second", "p_adjusted"]].itertuples(index=False):
+    for first, second, p in zip(*(comparisons[name] for name in ("first", "second", "p_adjusted")), strict=True):
         if (first, second) in ((one, other), (other, one)):
             return float(p)
     return math.nan

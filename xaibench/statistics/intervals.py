@@ -20,6 +20,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 from scipy import stats
+from scipy.special import ndtr, ndtri, stdtrit
 
 from xaibench.statistics.resampling import bootstrap_means, resampling_counts
 
@@ -139,7 +140,7 @@ def median_interval(values: ArrayLike, *, confidence: float = 0.95) -> Interval:
 
 def wilson_interval(share: float, n: int, *, confidence: float = 0.95) -> tuple[float, float]:
     """Wilson's interval of a share of `n` trials, in [0, 1]; conservative where some trials count half."""
-    z = stats.norm.ppf((1 + confidence) / 2)
+    z = float(ndtri((1 + confidence) / 2))
     middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
     # at a share of exactly 0 or 1 the bound is that share; rounding must not put it beside
@@ -226,29 +227,29 @@ def _expanded_bca(
                 Interval(float(column[0]), float(column[0]), float(column[0]), n, undefined, "all values are equal")
             )
         else:
-            low, high = np.quantile(drawn, _bca_levels(column, drawn, expanded_quantile(n, confidence)))
+            low, high = np.quantile(drawn, bca_levels(column, drawn, expanded_quantile(n, confidence)))
             intervals.append(Interval(estimate, float(low), float(high), n, undefined, note))
     return intervals
 
 
 def expanded_quantile(n: int, confidence: float) -> float:
     """What stands for the normal quantile, so that the bootstrap of `n` values gives the wanted confidence."""
-    return float(math.sqrt(n / (n - 1)) * stats.t.ppf((1 + confidence) / 2, n - 1))
+    return float(math.sqrt(n / (n - 1)) * stdtrit(n - 1, (1 + confidence) / 2))
 
 
-def _bca_levels(values: Sequence[float] | np.ndarray, drawn: np.ndarray, quantile: float) -> tuple[float, float]:
+def bca_levels(values: Sequence[float] | np.ndarray, drawn: np.ndarray, quantile: float) -> tuple[float, float]:
     """Quantiles of the bootstrap means `drawn` that bound the mean (equations 6.6 of Efron's paper)."""
     values = np.asarray(values)
     estimate, slack = values.mean(), 1e-12 * np.abs(values).max()  # means that differ by rounding alone are ties
     below = ((drawn < estimate - slack).mean() + (drawn <= estimate + slack).mean()) / 2
-    bias = stats.norm.ppf(np.clip(below, 0.5 / len(drawn), 1 - 0.5 / len(drawn)))
+    bias = ndtri(np.clip(below, 0.5 / len(drawn), 1 - 0.5 / len(drawn)))
     pull = estimate - values  # the jackknife's deviations of a mean, but for a factor that cancels
     acceleration = -(pull**3).sum() / (6 * (pull**2).sum() ** 1.5)
     ends = bias + np.array([-quantile, quantile])
     # few, very skewed values: a pole of the formula, beyond which the bound is the extreme of the bootstrap means
     scale = 1 - acceleration * ends
     shifted = np.where(scale > 0, ends / np.where(scale > 0, scale, 1), np.copysign(math.inf, ends))
-    low, high = stats.norm.cdf(bias + shifted)
+    low, high = ndtr(bias + shifted)
     return float(low), float(high)
 
 

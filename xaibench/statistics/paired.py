@@ -11,6 +11,7 @@ Adjusted p-values are Holm's [2]_, over the family of all comparisons made toget
 import itertools
 import math
 from collections.abc import Hashable, Iterator, Sequence
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -27,6 +28,7 @@ COLUMNS = [
 ]  # fmt: skip
 EXACT_UP_TO = 13  # 2 ** 13 patterns are fewer than the default draw
 _CHUNK = 2**22
+_KEPT = 2**26  # signs of one byte that are kept for the next table of as many images
 
 TESTS = ("sign_flip", "wilcoxon")
 
@@ -148,11 +150,22 @@ def sign_patterns(n_images: int, n_resamples: int, seed: int) -> Iterator[np.nda
         bits = np.arange(2**n_images)[:, None] >> np.arange(n_images) & 1
         yield 1.0 - 2.0 * bits
         return
+    few = n_images * n_resamples <= _KEPT
+    for chunk in (_kept_bits if few else _drawn_bits)(n_images, n_resamples, seed):
+        yield 1.0 - 2.0 * chunk
+
+
+@lru_cache(maxsize=4)
+def _kept_bits(n_images: int, n_resamples: int, seed: int) -> list[np.ndarray]:
+    return list(_drawn_bits(n_images, n_resamples, seed))
+
+
+def _drawn_bits(n_images: int, n_resamples: int, seed: int) -> Iterator[np.ndarray]:
     rng = np.random.default_rng(seed)
     per_chunk = max(1, _CHUNK // n_images)
     for start in range(0, n_resamples, per_chunk):
         size = min(per_chunk, n_resamples - start)
-        yield 1.0 - 2.0 * rng.integers(0, 2, (size, n_images))
+        yield rng.integers(0, 2, (size, n_images)).astype(np.int8)
 
 
 def _test(differences: np.ndarray, test: str, n_resamples: int, seed: int) -> tuple[np.ndarray, str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy.special import ndtri
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def images_needed(
     if abs(wanted) <= 1e-12 * max(float(np.abs(values).max()), 1e-300):
         return SampleSize(math.nan, "no difference to find: no number of images would settle it")
     level = alpha / n_comparisons
-    z_level, z_power = stats.norm.ppf(1 - level / 2), stats.norm.ppf(power)
+    z_level, z_power = ndtri(1 - level / 2), ndtri(power)
     n = ((z_level + z_power) * values.std(ddof=1) / wanted) ** 2 + z_level**2 / 2
     return SampleSize(float(max(math.ceil(n), fewest_images(level))))
 
