@@ -48,6 +48,11 @@ class RunSettings:
         ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
     threads : int or None
         Threads on the CPU; None leaves it to torch.
+    stop_when : str or None
+        ``settled`` ends the run once the question of `stop` is answered; images are then used in an order drawn by
+        `seed`. None uses all of them, as they come.
+    stop : dict
+        The question and its test, see `xaibench.report.stop_rule.StopRule`; without effect unless `stop_when` is given.
     inference : dict
         How the network runs where no gradient is wanted: `dtype`, `fold` (batch norm into convolutions), `fuse`; see
         `xaibench.metrics.inference.Inference`. Empty runs it as it is. What it changes is measured and recorded.
@@ -76,6 +81,8 @@ class RunSettings:
     shard_size: int = 4
     device: str = "auto"
     threads: int | None = None
+    stop_when: str | None = None
+    stop: dict[str, Any] = field(default_factory=dict)
     inference: dict[str, Any] = field(default_factory=dict)
     out: str | None = None
 

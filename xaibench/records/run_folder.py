@@ -108,8 +108,10 @@ class RunFolder:
         with _storage_errors(self.path):
             self._save_run()
 
-    def records(self) -> pd.DataFrame:
-        """All rows of all finished shards, by shard name, in the order in which they were written."""
+    def records(self, shards: Iterable[str] | None = None) -> pd.DataFrame:
+        """All rows of the finished shards named, or of all by name, in the order in which they were written."""
+        if shards is not None:
+            return read_records(self._records_file(shard) for shard in shards)
         return read_records(sorted((self.path / "records").glob("*.parquet")))
 
     def maps(self) -> "Maps":

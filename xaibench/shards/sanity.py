@@ -34,7 +34,7 @@ def sanity_shards(bench: Workbench) -> list[Shard]:
     for key, check in bench.sanity.items():
         if isinstance(check.settings, DataRandomization):
             check_trainable(bench, key)
-        few = range(min(check.settings.n_images, len(bench.dataset)))
+        few = bench.visits[: check.settings.n_images]
         for number, seed in enumerate(check.settings.seeds):
             if isinstance(check.settings, ParameterRandomization):
                 work: Callable[[], Result] = partial(
@@ -59,7 +59,7 @@ def _calibration(bench: Workbench) -> Iterator[Shard]:
         alike = [check for check in cascades if check.settings.rectify == rectify]
         similarities = tuple(dict.fromkeys(name for check in alike for name in check.settings.similarities))
         explainers = {name: explainer for check in alike for name, explainer in check.explainers.items()}
-        few = range(min(max(check.settings.n_images for check in alike), len(bench.dataset)))
+        few = bench.visits[: max(check.settings.n_images for check in alike)]
         n_pairs = max(check.settings.n_pairs for check in alike)
         work = partial(calibrate, bench, explainers, similarities, few, rectify=rectify, n_pairs=n_pairs)
         name = f"calibration-{'rectified' if rectify else 'signed'}"
