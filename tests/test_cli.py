@@ -1,6 +1,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import create_autospec
 
 import pytest
 from own_models import small
@@ -28,7 +29,7 @@ def test_every_choice_of_explainer_and_metric_is_a_known_one():
     from xaibench.metrics.catalogue import METRICS
     from xaibench.metrics.presets import PRESETS
 
-    assert set(choices("explainer")) == set(EXPLAINERS)
+    assert set(choices("explainer")) == {*EXPLAINERS, "oracle"}
     assert set(choices("metric")) == set(METRICS) | {f"preset/{name}" for name in PRESETS}
 
 
@@ -58,6 +59,14 @@ def test_every_experiment_says_question_command_time_and_result(command):
         (["data.n=3", "nonsense"], "'nonsense' is not understood; choices are written KEY=VALUE"),
         (["expriments"], "unknown command 'expriments'; did you mean experiments"),
         (["report"], "xaibench report takes one folder"),
+        (["report", "one", "two"], "xaibench report takes one folder"),
+        (["report", "run", "diffrence=0.05"], "unknown key 'diffrence'; did you mean difference"),
+        (["report", "run", "--colour_map=magma"], "unknown key '--colour_map'; did you mean colour_map"),
+        (["report", "run", "colour_map=infreno"], "unknown colour map 'infreno'; did you mean inferno"),
+        (["report", "run", "difference=small"], "difference=small is no difference of means above 0"),
+        (["report", "run", "difference=-0.05"], "difference=-0.05 is no difference of means above 0"),
+        (["report", "run", "difference=nan"], "difference=nan is no difference of means above 0"),
+        (["report", "run", "difference="], "difference= is no difference of means above 0"),
     ],
 )
 def test_a_slip_of_the_pen_is_answered_with_what_was_meant(command, words, message):
@@ -103,6 +112,31 @@ def test_what_does_not_fit_is_said_before_anything_is_written(command, small_run
     assert message in err
     assert "Traceback" not in err
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "asked"),
+    [
+        (["run"], {"difference": None}),
+        (["run", "difference=0.05"], {"difference": 0.05}),
+        (["colour_map=magma", "run", "difference=5e-2"], {"difference": 0.05, "colour_map": "magma"}),
+    ],
+)
+def test_a_report_is_drawn_as_asked(command, monkeypatch, words, asked):
+    from xaibench.report import redraw
+
+    drawn = create_autospec(redraw.write_report)
+    drawn.return_value.page = Path("run/report.html")
+    monkeypatch.setattr(redraw, "write_report", drawn)
+    status, out, err = command("report", *words)
+    assert (status, out) == (0, "run/report.html\n"), err
+    drawn.assert_called_once_with(Path("run"), **asked)
+
+
+def test_a_folder_of_a_run_may_have_an_equals_sign(command):
+    Path("seed=1").mkdir()
+    status, _, err = command("report", "seed=1")
+    assert (status, "seed=1 holds no run" in err) == (1, True)
 
 
 def test_cuda_that_is_not_there_is_named(command, small_run):

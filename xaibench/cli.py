@@ -19,7 +19,10 @@ xaibench: which layer and method explain this image classifier best, can the num
   xaibench experiments                    list the experiments
   xaibench layers model=NAME              list a model's layers, for layers=[...]
   xaibench metrics                        what each metric measures, its direction, cost and source
-  xaibench report FOLDER                  redraw tables, figures and page from a run's records
+  xaibench report FOLDER                  redraw tables, figures and page from a run's records; difference=0.05 asks how
+                                          many images would find it; colour_map=inferno colours the maps
+  xaibench compare RUN_A RUN_B ...        runs side by side: scores, tests, times with regressions; --fail-on-regression
+                                          NAME=FOLDER names one; threshold=0.10 out=FOLDER; or two benchmark .json files
 
 choices (KEY=VALUE):
 {groups}
@@ -28,6 +31,7 @@ choices (KEY=VALUE):
   target=predicted            predicted, label, runner_up, least_likely, or a class index
   score=logit                 logit, probability, log_probability, margin
   upsampling=bilinear         bilinear, nearest, bicubic
+  stop_when=settled           end early, once it is settled which layer is best by stop.metric=insertion
   seed=0  device=auto  batch_size=64  shard_size=4  threads=null  out=FOLDER
 
 examples:
@@ -75,6 +79,7 @@ def _dispatch(words: list[str]) -> int:
         "layers": _list_layers,
         "metrics": _list_metrics,
         "report": _redraw,
+        "compare": _compare,
     }
     if "--help" in words or "-h" in words or words == ["help"]:
         return _say(_HELP.format(groups=_groups_text()))
@@ -269,11 +274,89 @@ def _card_text(card: Any) -> str:
 
 
 def _redraw(words: list[str]) -> int:
-    if len(words) != 1:
-        raise UsageError("xaibench report takes one folder: xaibench report results/layers-…")
+    options, folders = _report_words(words)
+    difference = _difference(options.pop("difference", None))
+    if len(folders) != 1:
+        raise UsageError(
+            "xaibench report takes one folder: xaibench report results/layers-… [difference=0.05] [colour_map=inferno]"
+        )
     from xaibench.report.redraw import write_report
 
-    return _say(str(write_report(Path(words[0])).page))
+    return _say(str(write_report(Path(folders[0]), difference=difference, **options).page))
+
+
+def _report_words(words: list[str]) -> tuple[dict[str, str], list[str]]:
+    """Tell how a report is to be drawn apart from the folder, which may have = in its name."""
+    options, folders = {}, []
+    for word in words:
+        key, equals, value = word.partition("=")
+        if equals and key in _REPORT_KEYS:
+            options[key] = value
+        elif word.startswith("-") or (equals and not Path(word).exists()):
+            raise unknown("key", key, _REPORT_KEYS)
+        else:
+            folders.append(word)
+    return options, folders
+
+
+_REPORT_KEYS = ("difference", "colour_map")
+
+
+def _difference(text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        difference = float(text)
+    except ValueError:
+        difference = 0.0
+    if not 0 < difference < float("inf"):
+        raise UsageError(f"difference={text} is no difference of means above 0, such as difference=0.05")
+    return difference
+
+
+def _compare(words: list[str]) -> int:
+    options, runs = _comparison_words(words)
+    fail, threshold = "--fail-on-regression" in options, _threshold(options.get("threshold", ""))
+    if len(runs) < 2:
+        raise UsageError("xaibench compare takes two runs or more: xaibench compare RUN_A RUN_B")
+    if any(run.endswith(".json") for run in runs):
+        from xaibench.report.compare_benchmarks import compare_benchmarks, print_benchmarks
+
+        found = compare_benchmarks([Path(run) for run in runs], threshold=threshold)
+        print_benchmarks(found, stream=sys.stdout)
+        return int(fail and len(found.regressions) > 0)
+    from xaibench.report.compare import compare_runs, write_comparison
+    from xaibench.report.compare_terminal import print_comparison
+
+    comparison = compare_runs(runs, threshold=threshold)
+    page = write_comparison(comparison, Path(options["out"]) if "out" in options else None)
+    print_comparison(comparison, page=page, stream=sys.stdout)
+    return int(fail and len(comparison.regressions) > 0)
+
+
+def _comparison_words(words: list[str]) -> tuple[dict[str, str], list[str]]:
+    """Tell what a comparison is told apart from the runs."""
+    options, runs = {}, []
+    for word in words:
+        key, equals, value = word.partition("=")
+        if word.startswith("-"):
+            if word != "--fail-on-regression":
+                raise unknown("option", word, ["--fail-on-regression"])
+            options[word] = "yes"
+        elif equals and key in ("out", "threshold"):
+            options[key] = value
+        else:
+            runs.append(word)
+    return options, runs
+
+
+def _threshold(text: str) -> float:
+    from xaibench.report.compare_times import THRESHOLD
+
+    try:
+        return float(text) if text else THRESHOLD
+    except ValueError:
+        raise UsageError(f"threshold={text} is no number; it is a share, such as threshold=0.10 for 10 %") from None
 
 
 def _groups_text() -> str:
