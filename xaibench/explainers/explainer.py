@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from typing import ClassVar
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from xaibench.explainers.upsample import upsample
@@ -32,6 +32,15 @@ class Explainer(ABC):
     def forward_passes(self) -> float:
         """Images put through the model for one image's maps, all layers together."""
         return 1.0
+
+    @property
+    def resize(self) -> str:
+        """How its maps come to the image's size, as recorded: `upsampling`, or ``none`` for an explainer without layers."""
+        return "none" if self.layers == ("",) else self.upsampling
+
+    def informed(self, masks: Bool[Tensor, "B H W"]) -> "Explainer":
+        """Return the explainer, told where the images' objects are; only the oracle listens."""
+        return self
 
     @abstractmethod
     def maps(

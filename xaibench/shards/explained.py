@@ -70,7 +70,7 @@ def _sharing(bench: Workbench) -> list[list[str]]:
 def _maps_of(bench: Workbench, batch: Batch, group: Sequence[str]) -> dict[Arm, Tensor]:
     first = bench.explainers[group[0]]
     if not isinstance(first, CAM):
-        found = first.maps(bench.classifier.network, batch.images, batch.targets)
+        found = first.informed(batch.masks).maps(bench.classifier.network, batch.images, batch.targets)
         return {(group[0], layer): values for layer, values in found.items()}
     captured = capture(
         bench.classifier.network,

@@ -260,7 +260,7 @@ def _localization(bench: Workbench, batch: Batch, explained: Explained) -> Itera
 
 
 def _settings(bench: Workbench, key: str, arm: Arm) -> str:
-    return _settings_text(bench, key, bench.explainers[arm[0]].upsampling if arm[1] else "none")
+    return _settings_text(bench, key, bench.explainers[arm[0]].resize)
 
 
 @lru_cache(maxsize=256)
