@@ -24,7 +24,8 @@ slow: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n auto -m slow
 
 bench: $(READY)
-	$(BIN)/pytest -q tests/benchmarks --benchmark-only -m "" --override-ini "addopts=--strict-markers"
+	$(BIN)/pytest -q tests/benchmarks --benchmark-only -m "" --override-ini "addopts=--strict-markers" --benchmark-json=results/bench.json
+	$(BIN)/python tests/benchmarks/benchmark_table.py results/bench.json
 
 check: $(READY)
 	$(BIN)/ruff check .

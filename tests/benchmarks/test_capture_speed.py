@@ -5,6 +5,7 @@ alike, asserts that they computed the same, and stores medians and their ratios 
 peers and the floor run as eager channels-last float32, as ours does.
 """
 
+import copy
 import statistics
 import time
 import warnings
@@ -134,7 +135,12 @@ def test_grad_cam_against_peers(benchmark, network, images, targets):
                 maps.append(torch.from_numpy(cam(images, [ClassifierOutputTarget(int(target)) for target in targets])))
         return maps
 
-    ours = GradCAM(STAGES)
+    def scaled(maps):
+        """As pytorch-grad-cam scales each image's map, to [0, 1]."""
+        maps = maps - maps.amin(dim=(1, 2), keepdim=True)
+        return maps / (1e-7 + maps.amax(dim=(1, 2), keepdim=True))
+
+    ours, frozen = GradCAM(STAGES), copy.deepcopy(network)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # captum warns of the hooks that it sets
         network.requires_grad_(True)
@@ -144,10 +150,15 @@ def test_grad_cam_against_peers(benchmark, network, images, targets):
             scale = mine.abs().max().item()
             torch.testing.assert_close(mine, signed.detach(), rtol=0, atol=1e-4 * scale)
             torch.testing.assert_close(mine_rectified, cut, rtol=0, atol=1e-4 * scale)
+        small = GradCAM(STAGES, rectify=True).maps(network, images, targets)
+        for mine, theirs in zip(small.values(), pytorch_grad_cam(), strict=True):  # it scales before and after resizing
+            resized = interpolate(scaled(mine)[:, None], size=size, mode="bilinear")[:, 0]
+            torch.testing.assert_close(scaled(resized), theirs, rtol=0, atol=1e-4)
         ratios = interleaved(
             benchmark,
             "ours",
             {
+                "floor": lambda: by_hand(frozen, images, targets, STAGES),
                 "captum": captum,
                 "torchcam": torchcam,
                 "pytorch_grad_cam": pytorch_grad_cam,

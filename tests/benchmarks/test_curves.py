@@ -226,6 +226,7 @@ def test_against_rise(benchmark, work, batch_size):
         benchmark,
         "ours",
         {
+            "floor": lambda _: bare(some, batch_size),
             "ours": keeping("ours", lambda: engine(some, batch_size, folded)),
             "rise, batch 1": keeping("rise, batch 1", lambda: rise(some, 1)),
             "rise, batch 8": keeping("rise, batch 8", lambda: rise(some, 8)),

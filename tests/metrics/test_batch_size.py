@@ -2,7 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from xaibench.metrics.batch_size import fastest_batch_size, is_out_of_memory
+from xaibench.metrics.batch_size import fastest_batch_size
+from xaibench.metrics.memory_limits import is_out_of_memory
 
 IMAGE = torch.zeros(3, 2, 2)
 

@@ -29,6 +29,7 @@ class FakeMeter:
     """Reads 1, 2, 3, … MiB since the last reset, whatever happens."""
 
     method = "fake"
+    reserved_mib = 8.0
 
     def __init__(self) -> None:
         self.readings = 0

@@ -37,6 +37,38 @@ def test_a_device_without_a_clock():
         clock_for("meta")
 
 
+def test_a_cuda_clock_stamps_the_device_s_queue_and_waits_for_it(monkeypatch):
+    """Against a queue that only counts: events are read after the device has caught up, never before."""
+    queue = {"time": 0.0, "done": 0.0}
+
+    class Event:
+        def __init__(self, enable_timing: bool) -> None:
+            assert enable_timing
+
+        def record(self, stream: object) -> None:
+            assert stream == "stream of cuda:0"
+            self.at = queue["time"]
+
+        def elapsed_time(self, end: "Event") -> float:
+            assert queue["done"] >= end.at, "read before the device passed it"
+            return end.at - self.at
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "Event", Event)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: f"stream of {device}")
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda _: queue.update(done=queue["time"]))
+    clock = clock_for("cuda:0")
+    assert clock.overhead_ms == 0
+    start = clock.mark()
+    queue["time"] += 7.5
+    end = clock.mark()
+    clock.settle()
+    assert clock.milliseconds(start, end) == 7.5
+    with pytest.raises(ValueError, match=r"'cuda:1' was asked for.*sees 1 CUDA devices"):
+        clock_for("cuda:1")
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_the_cuda_clock_waits_for_the_work():
     clock = clock_for("cuda")

@@ -88,6 +88,33 @@ def test_the_meter_says_how_it_measures():
     assert isinstance(meter, HighWaterMeter) == HighWaterMeter.available()
 
 
+def test_cuda_s_numbers_are_read_in_order(monkeypatch):
+    """Against a device that only counts: allocated above the floor, reserved in all, each phase's peak on its own."""
+    now = {"allocated": 100.0, "reserved": 500.0}
+    peak = dict(now)
+
+    def use(allocated: float, reserved: float) -> None:
+        now.update(allocated=allocated, reserved=reserved)
+        peak.update({name: max(peak[name], value) for name, value in now.items()})
+
+    mib = 2**20
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda _: None)
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda _: peak.update(now))
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda _: now["allocated"] * mib)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda _: peak["allocated"] * mib)
+    monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda _: peak["reserved"] * mib)
+    with CudaMeter(torch.device("cuda")) as meter:
+        meter.reset()
+        use(160.0, 700.0)
+        use(120.0, 700.0)
+        assert (meter.peak_mib(), meter.reserved_mib) == (60.0, 700.0)
+        use(130.0, 600.0)
+        assert (meter.peak_mib(), meter.reserved_mib) == (30.0, 700.0)
+        use(100.0, 600.0)
+        meter.peak_mib()
+        assert (meter.peak_mib(), meter.reserved_mib) == (0.0, 600.0)
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_cuda_memory_is_that_of_tensors():
     with CudaMeter(torch.device("cuda")) as meter:

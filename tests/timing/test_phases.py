@@ -32,13 +32,15 @@ def test_each_phase_gets_its_own_time():
     rows = timings_of(Staged(clock), clock, ["second", "third"])
     milliseconds = {key: row.milliseconds for key, row in rows.items()}
     # two images: half of the batch's time each. The backward pass to a layer leaves out the layer itself.
-    expected = {("", "inference"): 3.5, ("", "full_backward"): 35.0}
+    expected = {("", "inference"): 3.5, ("", "backward_to_input"): 35.0, ("", "full_backward"): 35.0}
     for layer, backward in {"second": 20.0, "third": 0.0, "second+third": 20.0}.items():
         expected |= {
+            (layer, "forward_without_hooks"): 3.5,
             (layer, "forward_with_hooks"): 3.5,
             (layer, "backward_to_layer"): backward,
             (layer, "reduce"): 0.0,
             (layer, "upsample"): 0.0,
+            (layer, "copy_to_host"): 0.0,
             (layer, "explanation"): 3.5 + backward,
         }
     assert milliseconds == {key: (value,) * 4 for key, value in expected.items()}
@@ -51,22 +53,34 @@ def test_passes_run_are_those_of_the_phases_and_no_more():
     clock = FakeClock()
     model = Staged(clock)
     timings_of(model, clock, ["second", "third"], repeats=4, warmup=3)
-    rounds = 4 + 3 + 1  # and one for memory
-    # inference, full backward, and path and whole for two layers and for both together
-    forwards = rounds * (1 + 1 + 2 * 3)
-    # the first stage is gone through by the full backward only; the second by it alone too, as the path ends after it;
-    # the third by the path and the whole, to `second` and to both
-    assert model.passes() == [(forwards, rounds), (forwards, rounds), (forwards, rounds * (1 + 2 * 2))]
+    rounds = 4 + 3 + 1 + 1  # and one for memory, one to count
+    # inference, two full backwards; path, whole and forward without hooks for two layers and for both together; and one
+    # for the sizes of what is captured
+    forwards = rounds * (1 + 2 + 3 * 3) + 1
+    # the first stage is gone through by the full backwards only; the second by them alone too, as the path ends after
+    # it; the third by the path and the whole, to `second` and to both
+    assert model.passes() == [(forwards, 2 * rounds), (forwards, 2 * rounds), (forwards, rounds * (2 + 2 * 2))]
+
+
+def test_nothing_is_counted_where_it_is_not_asked_for():
+    clock = FakeClock()
+    model = Staged(clock)
+    row = timings_of(model, clock, ["third"], repeats=1, warmup=0, counted=False)["third", "forward_with_hooks"]
+    assert model.first.forwards == 2 * 6
+    assert math.isnan(row.needs.operations)
+    assert math.isnan(row.captured_mib)
 
 
 def test_rounds_alternate_in_direction_and_every_repetition_keeps_its_place():
     clock = FakeClock()
     rows = timings_of(Staged(clock), clock, ["third"], repeats=3)
-    # per round: inference, path, explanation, full_backward
-    assert rows["", "inference"].positions == (0, 7, 8)
-    assert rows["third", "reduce"].positions == rows["third", "upsample"].positions == (1, 6, 9)
-    assert rows["third", "explanation"].positions == (2, 5, 10)
-    assert rows["", "full_backward"].positions == (3, 4, 11)
+    # the path stands between the two that it is compared with
+    assert rows["", "inference"].positions == (0, 11, 12)
+    assert rows["third", "explanation"].positions == (1, 10, 13)
+    assert rows["third", "reduce"].positions == rows["third", "upsample"].positions == (2, 9, 14)
+    assert rows["third", "forward_without_hooks"].positions == (3, 8, 15)
+    assert rows["", "backward_to_input"].positions == (4, 7, 16)
+    assert rows["", "full_backward"].positions == (5, 6, 17)
 
 
 def test_an_outlier_is_kept_and_the_median_does_not_follow_it():
@@ -74,7 +88,7 @@ def test_an_outlier_is_kept_and_the_median_does_not_follow_it():
     model = Staged(clock)
 
     def stumble(*_: object) -> None:
-        clock.advance(1000.0 if model.first.forwards == 4 * 3 + 1 else 0.0)  # first timed run of inference
+        clock.advance(1000.0 if model.first.forwards == 6 * 3 + 1 else 0.0)  # first timed run of inference
 
     model.third.register_forward_hook(stumble)
     row = timings_of(model, clock, ["third"], repeats=5)["", "inference"]
@@ -148,9 +162,29 @@ def test_the_model_is_left_as_it_was(fails):
 def test_memory_is_read_at_the_end_of_each_phase():
     clock = FakeClock()
     rows = timings_of(Staged(clock), clock, ["third"])
-    assert [rows["third", phase].peak_memory_mib for phase in EXPLANATION_PATH] == [1.0, 2.0, 3.0, 4.0]
+    assert [rows["third", phase].peak_memory_mib for phase in EXPLANATION_PATH] == [1.0, 2.0, 3.0, 4.0, 5.0]
     assert rows["third", "explanation"].peak_memory_mib == rows["", "inference"].peak_memory_mib == 1.0
     assert rows["third", "reduce"].memory_method == "fake"
+    assert rows["third", "reduce"].reserved_memory_mib == 8.0
+
+
+def test_what_is_counted_stands_beside_what_is_measured():
+    clock = FakeClock()
+    rows = timings_of(Staged(clock), clock, ["second", "third"])
+    # 2 images of 6 × 6: three convolutions of 3 × 3, a linear layer; two operations a multiply-add
+    convolutions = [2 * 2 * 36 * 9 * inputs * 4 for inputs in (3, 4, 4)]
+    linear = 2 * 2 * 4 * 5
+    assert rows["", "inference"].needs.operations == sum(convolutions) + linear
+    assert rows["second", "forward_with_hooks"].needs.operations == sum(convolutions) + linear
+    assert rows["second", "forward_without_hooks"].needs.operations == sum(convolutions) + linear
+    assert rows["third", "backward_to_layer"].needs.operations == linear
+    assert rows["second", "backward_to_layer"].needs.operations == convolutions[2] + linear
+    assert rows["", "backward_to_input"].needs.operations == sum(convolutions) + linear
+    # every gradient but the image's: of the input and of the weight of each, but for the first one
+    assert rows["", "full_backward"].needs.operations == 2 * sum(convolutions) - convolutions[0] + 2 * linear
+    layer_mib = 2 * 2 * 4 * 36 * 4 / 2**20  # output and gradient
+    captured = {layer: row.captured_mib for (layer, phase), row in rows.items() if phase == "reduce"}
+    assert captured == {"second": layer_mib, "third": layer_mib, "second+third": 2 * layer_mib}
 
 
 def test_a_clock_too_coarse_is_said_so():
@@ -163,13 +197,13 @@ def test_a_clock_too_coarse_is_said_so():
 
 def test_time_running_out_shortens_and_says_so():
     clock = FakeClock()
-    # a round takes 7 + 47 + 47 + 7 + 70 ms with `second`'s two runs and the full backward's own forward
+    # a round takes 7 + 47 + 47 + 7 + 77 + 77 ms with `second`'s three runs and the full backwards' own forwards
     rows = timings_of(Staged(clock), clock, ["second"], repeats=50, warmup=50, max_seconds=1.0)
     row = rows["", "inference"]
     assert 1 <= len(row.milliseconds) < 50
     assert f"{len(row.milliseconds)} of 50 repetitions" in row.reason
     assert {len(other.milliseconds) for other in rows.values()} == {len(row.milliseconds)}
-    assert clock.now_ms < 1000 + 3 * 178
+    assert clock.now_ms < 1000 + 3 * 262 + 7
 
 
 def test_cold_runs_are_marked():
@@ -217,7 +251,9 @@ def test_an_empty_batch_and_a_model_elsewhere_are_refused():
 def test_with_the_machine_s_own_clock_and_meter():
     model = Staged(FakeClock())
     rows = time_explanation_path(model, IMAGES, ["second"], targets=TARGETS, repeats=2, max_seconds=5.0)
-    assert [row.phase for row in rows] == ["inference", *EXPLANATION_PATH, EXPLANATION, "full_backward"]
+    assert [row.phase for row in rows] == [
+        "inference", EXPLANATION, *EXPLANATION_PATH, "forward_without_hooks", "backward_to_input", "full_backward"
+    ]  # fmt: skip
     assert all(duration > 0 for row in rows for duration in row.milliseconds)
     assert all(row.device.startswith("cpu (") and row.clock == "time.perf_counter_ns" for row in rows)
 

@@ -196,6 +196,12 @@ class _GraphStart(torch.autograd.Function):
         return None, None
 
 
+def begin_graph(output: Tensor) -> Tensor:
+    """Give a tensor without history a place in the graph; call it with gradients enabled."""
+    started: Tensor = _GraphStart.apply(output, torch.zeros((), device=output.device, requires_grad=True))
+    return started
+
+
 # The recorder whose forward pass this is. Other threads and captures inside a capture see their own or none, so hooks
 # that belong to somebody else stay silent.
 _current: ContextVar["_Recorder | None"] = ContextVar("recorder", default=None)
@@ -247,7 +253,7 @@ class _Recorder:
         if self.track:
             with torch.enable_grad():
                 if not tensor.requires_grad:
-                    tensor = _GraphStart.apply(tensor, torch.zeros((), device=tensor.device, requires_grad=True))
+                    tensor = begin_graph(tensor)
                 self.edges[name] = get_gradient_edge(tensor)
         kept = tensor.detach()
         self.outputs[name] = kept.clone() if name in self.copied else kept

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from xaibench.metrics.memory_limits import is_out_of_memory
 from xaibench.metrics.scoring import dtype_of, evaluating, layout_of
 
 SIZES = {"cpu": (8, 16, 32, 64), "cuda": (32, 64, 128, 256, 512)}
@@ -68,11 +69,6 @@ def fastest_batch_size(
     if not seconds:
         raise ValueError(f"no batch size of {known} fits the memory of {image.device}; give smaller ones")
     return _best(seconds)
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out: on a CUDA device, or on the CPU, whose allocator says so in a plain RuntimeError."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in str(error)
 
 
 def _best(seconds: dict[int, list[float]]) -> int:

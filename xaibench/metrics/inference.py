@@ -2,6 +2,8 @@
 
 import copy
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -106,7 +108,7 @@ def fast_copy(model: nn.Module, *, dtype: Precision | None = None, fold: bool = 
     for parameter in fast.parameters():
         parameter.requires_grad_(False)
     if dtype is not None:
-        _cast(fast, torch.float32 if dtype == "tf32" else getattr(torch, dtype))
+        cast(fast, torch.float32 if dtype == "tf32" else getattr(torch, dtype))
         if device.type == "cuda" and dtype in ("float32", "tf32"):
             _ProductsIn("tf32" if dtype == "tf32" else "ieee").during_forward_of(fast)
     return fast.to(memory_format=torch.channels_last)
@@ -116,11 +118,23 @@ def _device_of(model: nn.Module) -> torch.device:
     return next((value.device for value in model.parameters()), torch.device("cpu"))
 
 
-def _cast(network: nn.Module, dtype: torch.dtype) -> None:
+def cast(network: nn.Module, dtype: torch.dtype) -> None:
+    """Cast a network's weights; batch norm keeps float32 beside images in half precision."""
     network.to(dtype)
     for module in network.modules():
         if isinstance(module, _BatchNorm) and dtype in (torch.float16, torch.bfloat16):
             module.float()  # batch norm takes its statistics in float32 beside images in less
+
+
+@contextmanager
+def float32_products(precision: Literal["tf32", "ieee"]) -> Iterator[None]:
+    """Set the precision of float32 products on CUDA devices; as before afterwards, also after an exception."""
+    products = _ProductsIn(precision)
+    products.set()
+    try:
+        yield
+    finally:
+        products.put_back()
 
 
 class _ProductsIn:

@@ -1,7 +1,9 @@
-"""The timing shard: what each phase of an explanation costs on this machine."""
+"""The timing shard: what each phase of an explanation costs on this machine, and how far that is from its limits."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from statistics import median
 
 import numpy as np
 import torch
@@ -10,9 +12,16 @@ from xaibench.records.record import Record, settings_json
 from xaibench.shards.images import read_batches
 from xaibench.timing.clock import clock_for
 from xaibench.timing.conditions import conditions
+from xaibench.timing.derived import hook_milliseconds, phases_to_whole
 from xaibench.timing.explanation_path import ExplanationPath
+from xaibench.timing.machine_state import MachineState, machine_state
 from xaibench.timing.phases import PhaseTiming, time_explanation_path
+from xaibench.timing.roofline import Rates, measure_rates
+from xaibench.timing.vocabulary import EXPLANATION, FORWARD, FULL_BACKWARD, HOOKS, INPUT_BACKWARD
 from xaibench.workbench import Workbench
+
+WITH_GRAPH = (FORWARD, INPUT_BACKWARD, FULL_BACKWARD)
+"""The phases on whose rows the graph of their work stands."""
 
 
 def time_path(
@@ -25,6 +34,7 @@ def time_path(
     network = bench.classifier.network
     layout = torch.channels_last if _channels_last(bench) else torch.contiguous_format
     images = batches[0].images.contiguous(memory_format=layout)
+    before = machine_state(images.device)
     timings = time_explanation_path(
         network,
         images,
@@ -36,8 +46,58 @@ def time_path(
         warmup=settings.warmup,
         max_seconds=float(settings.max_seconds),
     )
+    states = {"before": before, "after": machine_state(images.device)}
+    rates = measure_rates(images.device, images.dtype)
     stated = conditions(network, images, clock=clock_for(images.device))
-    return [row for timing in timings for row in _rows(timing, stated)], {}
+    return [*path_records(timings, stated), *machine_records(timings, rates, states, stated)], {}
+
+
+def path_records(timings: Sequence[PhaseTiming], stated: dict[str, object]) -> Iterator[Record]:
+    """Rows of each phase, and of what follows from several: what was measured, and what was counted.
+
+    Parameters
+    ----------
+    timings : sequence of PhaseTiming
+        From one call of `time_explanation_path`.
+    stated : dict
+        Its `conditions`. Rows that were counted carry only those that fix a count.
+    """
+    for timing in timings:
+        yield from _measured(timing, stated)
+        yield from _counted(timing, stated)
+    settings = settings_json(stated)
+    derived = {
+        ("phases_to_whole", EXPLANATION): phases_to_whole(timings),
+        ("hook_milliseconds", HOOKS): hook_milliseconds(timings),
+    }
+    for (metric, variant), layers in derived.items():
+        for layer, values in layers.items():
+            yield _record(metric, median(values), layer=layer, variant=variant, settings=settings, curve_y=values)
+
+
+def machine_records(
+    timings: Sequence[PhaseTiming], rates: Rates, states: dict[str, MachineState], stated: dict[str, object]
+) -> Iterator[Record]:
+    """Rows of what the machine can do at best, how near each phase comes, and what it was doing meanwhile."""
+    settings = settings_json(stated)
+    curves = {
+        "matrix_gflop_per_second": (rates.gflop_per_second, rates.product_sides, rates.products),
+        "copy_gbyte_per_second": (rates.gbyte_per_second, rates.copy_mib, rates.copies),
+    }
+    for metric, (value, sizes, found) in curves.items():
+        yield _record(metric, value, settings=settings, curve_x=sizes, curve_y=found)
+    for timing in timings:
+        milliseconds = timing.median_ms * timing.n_images
+        if milliseconds > 0 and not math.isnan(timing.needs.operations):
+            percent = 100 * timing.needs.operations / 1e6 / milliseconds / rates.gflop_per_second
+            record = partial(_record, layer=timing.layer, variant=timing.phase, reason=timing.reason)
+            yield record("percent_of_peak", percent, settings=settings)
+    for when, state in states.items():
+        looks = {"processor_mhz": state.processor_mhz, "gpu_mhz": state.gpu_mhz, "load_average": state.load}
+        for metric, value in looks.items():
+            reason = ", ".join(state.throttles) if metric == "gpu_mhz" else ""
+            if not math.isnan(value):
+                yield _record(metric, value, variant=when, settings=settings, reason=reason)
 
 
 def _channels_last(bench: Workbench) -> bool:
@@ -45,24 +105,53 @@ def _channels_last(bench: Workbench) -> bool:
     return bool(weights) and not weights[0].is_contiguous()
 
 
-def _rows(timing: PhaseTiming, stated: dict[str, object]) -> Iterator[Record]:
+def _measured(timing: PhaseTiming, stated: dict[str, object]) -> Iterator[Record]:
     settings = settings_json({**stated, "device": timing.device, "memory": timing.memory_method})
+    record = partial(_record, layer=timing.layer, variant=timing.phase, settings=settings, reason=timing.reason)
+    places = tuple(float(position) for position in timing.positions)
+    yield record("milliseconds", timing.median_ms, curve_x=places, curve_y=timing.milliseconds)
+    yield record("ratio_to_inference", timing.ratio_to_inference)
+    yield record("peak_memory_mib", timing.peak_memory_mib)
+    if not math.isnan(timing.reserved_memory_mib):
+        yield record("reserved_memory_mib", timing.reserved_memory_mib)
+
+
+def _counted(timing: PhaseTiming, stated: dict[str, object]) -> Iterator[Record]:
+    kept = ("images", "image_dtype", "parameter_dtypes", "autocast")
+    settings = settings_json({name: stated[name] for name in kept if name in stated})
+    needs, n = timing.needs, timing.n_images
     values = {
-        "milliseconds": timing.median_ms,
-        "ratio_to_inference": timing.ratio_to_inference,
-        "peak_memory_mib": timing.peak_memory_mib,
+        "gflop": needs.operations / 1e9 / n,
+        "gbyte": needs.bytes_moved / 1e9 / n,
+        "predicted_memory_mib": needs.memory_mib,
+        "graph_memory_mib": needs.graph_mib if timing.phase in WITH_GRAPH else math.nan,
+        "captured_memory_mib": timing.captured_mib if timing.phase == FORWARD else math.nan,
     }
     for metric, value in values.items():
-        undefined = math.isnan(value)
-        repetitions = timing.milliseconds if metric == "milliseconds" else ()
-        yield Record(
-            metric,
-            value,
-            layer=timing.layer,
-            variant=timing.phase,
-            status="undefined" if undefined else "ok",
-            reason=timing.reason or ("nothing to compare with" if undefined else ""),
-            settings=settings,
-            curve_x=tuple(float(position) for position in timing.positions) if repetitions else (),
-            curve_y=repetitions,
-        )
+        if not math.isnan(value):
+            yield _record(metric, value, layer=timing.layer, variant=timing.phase, settings=settings)
+
+
+def _record(
+    metric: str,
+    value: float,
+    *,
+    settings: str,
+    layer: str = "",
+    variant: str = "",
+    reason: str = "",
+    curve_x: Iterable[float] = (),
+    curve_y: Iterable[float] = (),
+) -> Record:
+    undefined = math.isnan(value)
+    return Record(
+        metric,
+        value,
+        layer=layer,
+        variant=variant,
+        status="undefined" if undefined else "ok",
+        reason=reason or ("nothing to compare with" if undefined else ""),
+        settings=settings,
+        curve_x=tuple(curve_x),
+        curve_y=tuple(curve_y),
+    )

@@ -94,15 +94,15 @@ class CudaClock:
         """Wait for the device's queue to run empty."""
         torch.cuda.synchronize(self.device)
 
-    def mark(self) -> torch.cuda.Event:
+    def mark(self) -> Any:
         """Put an event into the queue."""
         event = torch.cuda.Event(enable_timing=True)
         event.record(torch.cuda.current_stream(self.device))
         return event
 
-    def milliseconds(self, start: torch.cuda.Event, end: torch.cuda.Event) -> float:
+    def milliseconds(self, start: Any, end: Any) -> float:
         """Time between two events that the device has passed."""
-        return start.elapsed_time(end)
+        return float(start.elapsed_time(end))
 
 
 def clock_for(device: torch.device | str) -> Clock:

@@ -75,6 +75,7 @@ class MemoryLaps:
     def __init__(self, meter: MemoryMeter) -> None:
         self._meter = meter
         self.peaks_mib: dict[str, float] = {}
+        self.reserved_mib: dict[str, float] = {}
 
     def start(self) -> None:
         """Take what is held now as the floor."""
@@ -83,6 +84,7 @@ class MemoryLaps:
     def end(self, phase: str) -> None:
         """Read the phase's peak."""
         self.peaks_mib[phase] = max(self.peaks_mib.get(phase, 0.0), self._meter.peak_mib())
+        self.reserved_mib[phase] = max(self.reserved_mib.get(phase, self._meter.reserved_mib), self._meter.reserved_mib)
 
 
 def timed(work: Work, clock: Clock) -> dict[str, float]:
@@ -92,11 +94,11 @@ def timed(work: Work, clock: Clock) -> dict[str, float]:
     return _as_announced(work, laps.milliseconds())
 
 
-def metered(work: Work, meter: MemoryMeter) -> dict[str, float]:
-    """Do the work once and return the peak MiB of each of its phases."""
+def metered(work: Work, meter: MemoryMeter) -> dict[str, tuple[float, float]]:
+    """Do the work once and return the peak MiB and the reserved MiB of each of its phases."""
     laps = MemoryLaps(meter)
     work.run(laps)
-    return _as_announced(work, laps.peaks_mib)
+    return {phase: (peak, laps.reserved_mib[phase]) for phase, peak in _as_announced(work, laps.peaks_mib).items()}
 
 
 def _as_announced(work: Work, found: dict[str, float]) -> dict[str, float]:

@@ -10,6 +10,7 @@ resident. Every reset therefore gives free pages back first where the library ha
 
 import ctypes
 import threading
+from math import nan
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -28,9 +29,13 @@ class MemoryMeter(Protocol):
     ----------
     method : str
         How it does so, for the record.
+    reserved_mib : float
+        Most MiB that the allocator kept from the device in the phase that `peak_mib` was asked about last, whether in
+        use or not, and whoever asked for it first; NaN where there is no such number.
     """
 
     method: str
+    reserved_mib: float
 
     def __enter__(self) -> "MemoryMeter":
         """Start metering."""
@@ -46,9 +51,10 @@ class MemoryMeter(Protocol):
 
 
 class CudaMeter:
-    """Peak of what tensors hold on a CUDA device; what the allocator merely keeps in reserve does not count."""
+    """Peak of what tensors hold on a CUDA device; what the allocator merely keeps in reserve is told apart."""
 
     method = "torch.cuda.max_memory_allocated"
+    reserved_mib = nan
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
@@ -71,6 +77,7 @@ class CudaMeter:
         """Most MiB allocated above the floor since the last call."""
         torch.cuda.synchronize(self.device)
         peak = torch.cuda.max_memory_allocated(self.device)
+        self.reserved_mib = torch.cuda.max_memory_reserved(self.device) / MIB
         torch.cuda.reset_peak_memory_stats(self.device)
         return (peak - self._floor) / MIB
 
@@ -79,6 +86,7 @@ class HighWaterMeter:
     """The kernel's high-water mark of this process's resident set, which Linux lets it set back; exact to pages."""
 
     method = "resident set, kernel high-water mark"
+    reserved_mib = nan
 
     def __init__(self) -> None:
         self._floor = 0
@@ -116,6 +124,7 @@ class SamplingMeter:
     """The resident set as a thread sees it every millisecond: a shorter peak can be missed, and is then understated."""
 
     method = f"resident set, sampled every {SAMPLING_SECONDS * 1e3:g} ms"
+    reserved_mib = nan
 
     def __init__(self) -> None:
         self._process = psutil.Process()

@@ -1,7 +1,8 @@
 """What an explanation costs, phase by phase and layer by layer."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import partial
 from math import nan
 from statistics import median, quantiles
 
@@ -17,8 +18,10 @@ from xaibench.timing.clock import Clock, clock_for, coarseness
 from xaibench.timing.conditions import device_name
 from xaibench.timing.laps import Work, metered
 from xaibench.timing.memory import MemoryMeter, meter_for
+from xaibench.timing.needs import Needs, needs_of
+from xaibench.timing.predicted import captured_mib
 from xaibench.timing.schedule import Repetitions, repeat_interleaved
-from xaibench.timing.vocabulary import INFERENCE
+from xaibench.timing.vocabulary import INFERENCE, joint_name
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,12 @@ class PhaseTiming:
         Runs before the first one counted.
     reason : str
         What makes the value doubtful; "" where nothing does.
+    reserved_memory_mib : float
+        Most MiB that the device's allocator kept in the meantime, in all; NaN on a CPU.
+    needs : Needs
+        What the phase needs on any machine.
+    captured_mib : float
+        MiB of the layers' outputs and gradients, which an explanation keeps; NaN where there is no layer.
     """
 
     layer: str
@@ -67,6 +76,9 @@ class PhaseTiming:
     positions: tuple[int, ...]
     warmup_runs: int
     reason: str = ""
+    reserved_memory_mib: float = nan
+    needs: Needs = field(default_factory=Needs)
+    captured_mib: float = nan
 
     @property
     def median_ms(self) -> float:
@@ -94,6 +106,7 @@ def time_explanation_path(
     repeats: int = 20,
     warmup: int = 10,
     max_seconds: float = 60.0,
+    counted: bool = True,
     clock: Clock | None = None,
     meter: MemoryMeter | None = None,
 ) -> list[PhaseTiming]:
@@ -114,14 +127,17 @@ def time_explanation_path(
         As in `xaibench.explainers.explain`; maps are rectified, as for display.
     repeats, warmup, max_seconds : int, int, float
         As in `repeat_interleaved`.
+    counted : bool
+        Whether to count operations, bytes and predicted memory, too: one more run of each piece of work, eagerly.
     clock, meter : Clock, MemoryMeter, optional
         By default those that `clock_for` and `meter_for` choose for the images' device.
 
     Returns
     -------
     list of PhaseTiming
-        `inference` first; then for each layer, and where there are several for all of them together, the phases of the
-        path and `explanation`, the separately timed whole; `full_backward` last.
+        `inference` first; then for each layer, and where there are several for all of them together, `explanation`, the
+        phases of the path, which add up to it, and `forward_without_hooks`, in this order of running; the two full
+        backward passes last.
 
     Raises
     ------
@@ -140,12 +156,17 @@ def time_explanation_path(
         pieces = _works(model, images, layers, targets=targets, method=method, score=score, upsampling=upsampling)
         timings = repeat_interleaved(pieces, clock, repeats=repeats, warmup=warmup, max_seconds=max_seconds)
         with meter or meter_for(images.device) as meter:
-            peaks = [metered(piece, meter) for piece in pieces]
+            memory = [metered(piece, meter) for piece in pieces]
+        needs = [needs_of(piece, model, images) if counted else {} for piece in pieces]
+        captured = captured_mib(model, images, layers) if counted else {}
+    if captured:
+        captured[joint_name(tuple(layers))] = sum(captured.values())
     inference_ms = median(timings[0].milliseconds[INFERENCE])
+    row = partial(_summarized, images=images, clock=clock, meter=meter, inference_ms=inference_ms, repeats=repeats)
     return [
-        _summarized(timing, phase, peak_mib, images, clock, meter, inference_ms=inference_ms, repeats=repeats)
-        for timing, peak in zip(timings, peaks, strict=True)
-        for phase, peak_mib in peak.items()
+        replace(row(timing, phase, peak), needs=found.get(phase, Needs()), captured_mib=captured.get(layer, nan))
+        for layer, timing, peaks, found in zip((p.layer for p in pieces), timings, memory, needs, strict=True)
+        for phase, peak in peaks.items()
     ]
 
 
@@ -165,19 +186,22 @@ def _works(
     found = [works.inference(model, images)]
     for group in groups:
         explainer = kind(group, score=score, upsampling=upsampling, rectify=True)
-        found.append(works.explanation_path(model, images, targets, explainer))
+        # the path stands between the two that it is compared with, run by run
         found.append(works.explanation(model, images, targets, explainer))
-    return [*found, works.full_backward(model, images, targets, score=score)]
+        found.append(works.explanation_path(model, images, targets, explainer))
+        found.append(works.forward_without_hooks(model, images, group))
+    full = (works.backward_to_input, works.full_backward)
+    return [*found, *(backward(model, images, targets, score=score) for backward in full)]
 
 
 def _summarized(
     timing: Repetitions,
     phase: str,
-    peak_mib: float,
+    memory_mib: tuple[float, float],
+    *,
     images: Tensor,
     clock: Clock,
     meter: MemoryMeter,
-    *,
     inference_ms: float,
     repeats: int,
 ) -> PhaseTiming:
@@ -187,7 +211,8 @@ def _summarized(
         phase=phase,
         milliseconds=tuple(duration / len(images) for duration in durations),
         ratio_to_inference=median(durations) / inference_ms if inference_ms > 0 else nan,
-        peak_memory_mib=peak_mib,
+        peak_memory_mib=memory_mib[0],
+        reserved_memory_mib=memory_mib[1],
         memory_method=meter.method,
         device=device_name(images.device),
         clock=clock.name,

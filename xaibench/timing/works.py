@@ -4,25 +4,29 @@
 told by a forward hook on the network as a whole, so nothing in the path is changed for being timed.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from xaibench.explainers.borrowed import borrowed, unwrapped
 from xaibench.explainers.cams import CAM
-from xaibench.explainers.capture import capture
+from xaibench.explainers.capture import begin_graph, capture, find_layers
 from xaibench.explainers.scores import score_of
 from xaibench.explainers.upsample import upsample
 from xaibench.timing.laps import Laps, Work
 from xaibench.timing.vocabulary import (
     BACKWARD,
+    COPY,
     EXPLANATION,
     EXPLANATION_PATH,
     FORWARD,
+    FORWARD_WITHOUT_HOOKS,
     FULL_BACKWARD,
     INFERENCE,
+    INPUT_BACKWARD,
     REDUCE,
     UPSAMPLE,
     joint_name,
@@ -59,9 +63,10 @@ def explanation_path(model: nn.Module, images: Tensor, targets: Tensor, explaine
         laps.end(BACKWARD)
         maps = explainer.maps_of(captured)
         laps.end(REDUCE)
-        for values in maps.values():
-            upsample(values, size, mode=explainer.upsampling)
+        attributions = [upsample(values, size, mode=explainer.upsampling) for values in maps.values()]
         laps.end(UPSAMPLE)
+        _on_host(attributions)
+        laps.end(COPY)
 
     return Work(joint_name(explainer.layers), EXPLANATION_PATH, run)
 
@@ -71,10 +76,40 @@ def explanation(model: nn.Module, images: Tensor, targets: Tensor, explainer: CA
 
     def run(laps: Laps) -> None:
         laps.start()
-        explainer(model, images, targets)
+        _on_host(explainer(model, images, targets).values())
         laps.end(EXPLANATION)
 
     return Work(joint_name(explainer.layers), (EXPLANATION,), run)
+
+
+def forward_without_hooks(model: nn.Module, images: Tensor, layers: Sequence[str]) -> Work:
+    """Forward pass with the graph that the explanation of `layers` needs, made without a hook and without checks."""
+
+    def run(laps: Laps) -> None:
+        network = unwrapped(model)
+        started = _graph_from(find_layers(network, layers).values())
+        with borrowed(network), started, torch.inference_mode(False), torch.enable_grad():
+            laps.start()
+            logits = network(images)
+            laps.end(FORWARD_WITHOUT_HOOKS)
+            del logits  # the graph lives until here, as in an explanation
+
+    return Work(joint_name(tuple(layers)), (FORWARD_WITHOUT_HOOKS,), run)
+
+
+def backward_to_input(model: nn.Module, images: Tensor, targets: Tensor, *, score: str) -> Work:
+    """Gradient of the score by the image alone, after a forward pass that is not timed."""
+
+    def run(laps: Laps) -> None:
+        network = unwrapped(model)
+        with borrowed(network), torch.inference_mode(False), torch.enable_grad():
+            followed = images.clone().requires_grad_()
+            total = score_of(network(followed), targets, score).sum()
+            laps.start()
+            torch.autograd.grad(total, followed)
+            laps.end(INPUT_BACKWARD)
+
+    return Work("", (INPUT_BACKWARD,), run)
 
 
 def full_backward(model: nn.Module, images: Tensor, targets: Tensor, *, score: str) -> Work:
@@ -88,6 +123,33 @@ def full_backward(model: nn.Module, images: Tensor, targets: Tensor, *, score: s
             laps.end(FULL_BACKWARD)
 
     return Work("", (FULL_BACKWARD,), run)
+
+
+def _on_host(attributions: Iterable[Tensor]) -> list[Tensor]:
+    """Copy to the host's memory, which waits for the device; on a CPU nothing is copied."""
+    return [values.cpu() for values in attributions]
+
+
+@contextmanager
+def _graph_from(modules: Iterable[nn.Module]) -> Iterator[None]:
+    """Begin the graph at the output of each module that has none yet, by a `forward` of its own instead of a hook."""
+    hidden = [(module.__dict__, module.__dict__.get("forward")) for module in set(modules)]
+    try:
+        for module in set(modules):
+            module.__dict__["forward"] = partial(_beginning_graph, module.forward)
+        yield
+    finally:
+        for attributes, own in hidden:
+            del attributes["forward"]
+            if own is not None:
+                attributes["forward"] = own
+
+
+def _beginning_graph(forward: Callable[..., Tensor], *inputs: object, **named: object) -> Tensor:
+    output = forward(*inputs, **named)
+    if output.requires_grad:
+        return output
+    return begin_graph(output.clone() if output._is_view() else output)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from xaibench.metrics.cards.curves import CURVES
 from xaibench.metrics.cards.information import INFORMATION
 from xaibench.metrics.cards.localization import LOCALIZATION
 from xaibench.metrics.cards.masking import MASKING
+from xaibench.metrics.cards.precision import PRECISION
 from xaibench.metrics.cards.regions import REGIONS
 from xaibench.metrics.cards.road import ROAD
 from xaibench.metrics.cards.robustness import ROBUSTNESS
@@ -20,7 +21,7 @@ from xaibench.metrics.cards.timing import TIMING
 __all__ = ["CARDS", "Card"]
 
 _FAMILIES = (
-    CURVES, REGIONS, ROAD, MASKING, CORRELATION, INFORMATION, ROBUSTNESS, COMPLEXITY, LOCALIZATION, SANITY, TIMING, RUN,
+    CURVES, REGIONS, ROAD, MASKING, CORRELATION, INFORMATION, ROBUSTNESS, COMPLEXITY, LOCALIZATION, SANITY, TIMING, PRECISION, RUN,
 )  # fmt: skip
 
 CARDS: dict[str, Card] = {card.name: card for family in _FAMILIES for card in family}

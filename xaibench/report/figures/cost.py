@@ -1,15 +1,19 @@
 """What an explanation costs: milliseconds an image in each phase, for each layer, against plain inference."""
 
-from typing import Any
-
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from xaibench.report.figures.style import FAINT, INK, new_figure, styled
-from xaibench.timing.vocabulary import EXPLANATION_PATH, FORWARD, FULL_BACKWARD, INFERENCE
+from xaibench.report.figures.style import FAINT, INK, new_figure, set_small, styled
+from xaibench.timing.vocabulary import EXPLANATION_PATH, FORWARD, FULL_BACKWARD, INFERENCE, INPUT_BACKWARD
+
+_FULL = {
+    INPUT_BACKWARD: ("^", "#CC79A7", "with a backward to the image"),
+    FULL_BACKWARD: ("D", "#D55E00", "with a full backward"),
+}
+"""Where an explanation would end that goes back further than to its layer: mark, colour and words."""
 
 _COLOURS = {
     phase: mpl.colors.to_hex(mpl.colormaps["cividis"](place))
@@ -42,8 +46,13 @@ def words(phase: str) -> str:
     return phase.replace("_", " ")
 
 
+def layers_in_words(layer: str) -> str:
+    """Name of a layer, or how many are explained together."""
+    return f"{layer.count('+') + 1} layers together" if "+" in layer else layer
+
+
 def plot_cost(axes: Axes, costs: pd.DataFrame) -> Axes:
-    """Draw a stacked bar for each layer, a line at plain inference and a mark where a full backward would end.
+    """Draw a stacked bar for each layer, a line at plain inference and marks where full backwards would end.
 
     Parameters
     ----------
@@ -58,16 +67,17 @@ def plot_cost(axes: Axes, costs: pd.DataFrame) -> Axes:
         duration = layers[phase].fillna(0).to_numpy()
         axes.barh(places, duration, left=end, height=0.62, color=phase_colour(phase), label=words(phase))
         end = end + duration
-    for place, total in zip(places, end, strict=True):
-        box = {"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.8}
-        offset: dict[str, Any] = {"xytext": (5, 0), "textcoords": "offset points", "va": "center"}
-        axes.annotate(f"{total:.3g} ms", (total, place), bbox=box, zorder=3, **offset)
-    inference, full = shared_cost(costs, INFERENCE), shared_cost(costs, FULL_BACKWARD)
+    inference = shared_cost(costs, INFERENCE)
     if not np.isnan(inference):
         axes.axvline(inference, color=INK, linestyle=(0, (4, 2)), label="plain inference")
-    if not np.isnan(full) and FORWARD in layers:
-        axes.plot(layers[FORWARD] + full, places, "D", color="#D55E00", markersize=5, label="with a full backward")
-    axes.set_yticks(places, [str(layer) for layer in layers.index])
+    for phase, (marker, colour, meaning) in _FULL.items():
+        full = shared_cost(costs, phase)
+        if not np.isnan(full) and FORWARD in layers:
+            axes.plot(layers[FORWARD] + full, places, marker, color=colour, markersize=5, label=meaning)
+    axes.set_yticks(
+        places,
+        [f"{layers_in_words(str(layer))}   {total:.3g} ms" for layer, total in zip(layers.index, end, strict=True)],
+    )
     axes.invert_yaxis()
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x")
@@ -76,12 +86,21 @@ def plot_cost(axes: Axes, costs: pd.DataFrame) -> Axes:
     return axes
 
 
-def cost_figure(costs: pd.DataFrame, *, device: str = "") -> Figure:
-    """Draw the cost of the path at each layer; `device` is named below, as times mean nothing without it."""
+def cost_figure(costs: pd.DataFrame, *, device: str = "", width: float = 7.4) -> Figure:
+    """Draw the cost of the path at each layer; `device` is named below, as times mean nothing without it.
+
+    `width` in inches; the key stands below where there is no room beside.
+    """
+    narrow = width < 5
     with styled():
-        figure = new_figure(7.4, 0.36 * len(path_layers(costs)) + 1.3)
+        figure = new_figure(width, 0.36 * len(path_layers(costs)) + (2.1 if narrow else 1.3))
         axes = plot_cost(figure.subplots(), costs)
         axes.set_title("Time for one explanation")
         axes.set_xlabel("milliseconds an image, median" + (f"  ·  {device}" if device else ""), color=FAINT)
-        figure.legend(loc="outside right center")
+        if narrow:
+            set_small(axes)
+            axes.set_xlabel(axes.get_xlabel().replace("  ·  ", "\n"))
+            figure.legend(loc="outside lower center", ncols=2, fontsize=6.5)
+        else:
+            figure.legend(loc="outside right center")
     return figure

@@ -1,0 +1,174 @@
+"""A run of the timing grid, of seconds: what is stored, that it goes on after a stop, and what the report makes of it."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from xaibench.cli import compose_settings
+from xaibench.experiment import plan, run_experiment
+from xaibench.metrics.memory_limits import OutOfMemory
+from xaibench.records.run_folder import RunFolder
+from xaibench.shards import within_memory
+from xaibench.timing.grid import FACTORS
+from xaibench.timing.vocabulary import EXPLANATION, EXPLANATION_PATH, INFERENCE
+from xaibench.workbench import set_up
+
+GRID = (
+    "experiment=timing",
+    "model=own_models:small",
+    "~model.weights",
+    "layers=[conv1,relu2]",
+    "data.n=3",
+    "data.size=32",
+    "timing.n_layers=2",
+    "timing.repeats=2",
+    "timing.warmup=1",
+    "timing.max_seconds=20",
+    "timing.sweep.batch_size=[2,4]",
+    "timing.sweep.dtype=[float64,float32,float16]",
+    "timing.sweep.memory_format=contiguous",
+    *(
+        f"timing.sweep.{name}=null"
+        for name in ("n_layers", "method", "image_size", "compiled", "cuda_graph", "threads")
+    ),
+    "timing.precision_steps=2",
+    "out=run",
+)
+
+
+@pytest.fixture
+def quick(as_in_production, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return compose_settings(list(GRID))
+
+
+def told(records):
+    return records["settings"].map(json.loads)
+
+
+def test_a_grid_run_from_start_to_page(quick, tmp_path, monkeypatch):
+    shards = plan(set_up(quick))
+    names = [shard.name for shard in shards if not shard.name.startswith("scores")]
+    assert names == ["timing-0000", "timing-0001", "timing-0002", "timing-0003", "precision-0000"]
+
+    done = []
+    stop_after = shards[-2].name
+    write = RunFolder.write
+
+    def killed(self, shard, records, maps):
+        if shard == stop_after:
+            raise KeyboardInterrupt
+        done.append(shard)
+        write(self, shard, records, maps)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFolder, "write", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run_experiment(quick, progress=False)
+    before = RunFolder.open(tmp_path / "run").records()
+    run_experiment(quick, progress=False)
+    records = RunFolder.open(tmp_path / "run").records()
+    kept = records[records["shard"].isin(done)].reset_index(drop=True)
+    assert kept.drop(columns=["curve_x", "curve_y"]).equals(before.drop(columns=["curve_x", "curve_y"]))
+
+    _check_timings(records[records["shard"].str.startswith("timing")])
+    _check_precision(records[records["shard"] == "precision-0000"])
+    _check_report(tmp_path / "run")
+
+
+def _check_timings(rows):
+    settings = told(rows)
+    assert all(set(FACTORS) - {"layer"} <= set(one) for one in settings)
+    assert list(dict.fromkeys(one["sweep"] for one in settings)) == ["layer", "batch_size", "dtype", "memory_format"]
+    assert {one["threads"] for one in settings} == {torch.get_num_threads()}
+    times = rows.assign(
+        **{
+            name: [one[name] for one in settings]
+            for name in ("sweep", "batch_size", "image_size", "base", "layers", "dtype")
+        }
+    )
+    times = times[times["metric"] == "milliseconds"]
+    alone = times[(times["sweep"] == "layer") & ~times["base"]]
+    assert set(zip(alone["layer"], alone["variant"], strict=True)) == {
+        (layer, phase) for layer in ("conv1", "relu2") for phase in EXPLANATION_PATH
+    }
+    batches = times[times["sweep"] == "batch_size"]
+    assert set(batches.loc[batches["variant"] == INFERENCE, "batch_size"]) == {2, 4}
+    assert set(times["image_size"]) == {32}
+    # twice, or once where the machine was so busy that a run was taken for a slow one
+    assert times.loc[times["status"] == "ok", "curve_y"].map(len).isin([1, 2]).all()
+    (refused,) = times[times["status"] != "ok"].to_dict("records")
+    assert (refused["status"], refused["variant"], refused["dtype"]) == ("undefined", EXPLANATION, "float16")
+    assert refused["reason"] == "float16 needs a CUDA device; this one is cpu"
+
+
+def _check_precision(rows):
+    fine = rows[rows["status"] == "ok"]
+    for metric, dtype, expected in (
+        ("map_relative_error", "float64", 0.0),
+        ("map_relative_error", "float32", 1e-6),
+        ("map_rank_correlation", "float64", 1.0),
+    ):
+        own = fine[(fine["metric"] == metric) & (fine["variant"] == dtype)]
+        assert len(own) == 2 * 2  # images, layers
+        np.testing.assert_allclose(own["value"], expected, rtol=0, atol=1e-12 if dtype == "float64" else 2e-6)
+    assert (fine.loc[fine["variant"] == "float32", "value"] > 0).any()
+    scores = fine[fine["metric"] == "score_error"]
+    names = {variant for variant in scores["variant"] if variant.startswith("float32")}
+    assert names == {
+        f"float32 {score}"
+        for score in ("logit", "probability", "log_probability", "margin", "sigmoid", "deletion", "insertion")
+    }
+    assert scores.loc[scores["variant"].str.startswith("float64"), "value"].eq(0).all()
+    assert rows.loc[rows["status"] != "ok", "variant"].tolist() == ["float16"]
+
+
+def _check_report(folder):
+    for table in ("timing_grid", "precision_maps", "precision_scores", "timing"):
+        assert (folder / "tables" / f"{table}.csv").is_file()
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "float16 needs a CUDA device; this one is cpu" in page
+    assert page.count("data:image/svg+xml;base64,") == 2  # growth with the batch, and precision
+    assert {"scaling.png", "precision.png", "cost.png"} <= {file.name for file in (folder / "figures").iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("words", "match"),
+    [
+        (["timing.dtype=float16"], "base of the grid cannot be timed: float16 needs a CUDA device"),
+        (["timing.cuda_graph=true"], "base of the grid cannot be timed: a CUDA graph needs a CUDA device"),
+        (["timing.threads=9999"], "9999 threads on"),
+        (["timing.n_layers=3"], "the run names 2 layers"),
+        (["timing.batch_size=0"], "timing.batch_size must be a whole number"),
+        (["timing.name=gird"], "did you mean grid"),
+    ],
+)
+def test_what_the_user_fixed_is_refused_before_anything_is_written(
+    words, match, as_in_production, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=match):
+        run_experiment(compose_settings([*GRID, *words]), progress=False)
+    assert not (tmp_path / "run").exists()
+
+
+def test_scores_that_do_not_fit_the_memory(quick, monkeypatch):
+    bench, sizes = set_up(quick), []
+
+    def hungry(bench, indices):
+        sizes.append(bench.batch_size)
+        if bench.batch_size > 16:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return ["rows"], {}
+
+    monkeypatch.setattr(within_memory, "score_images", hungry)
+    with pytest.raises(
+        OutOfMemory, match=r"memory ran out with batch_size=64 .*; use batch_size=32, or batch_size=auto"
+    ):
+        within_memory.score_within_memory(bench, [0])
+    bench.settings.batch_size = "auto"
+    assert within_memory.score_within_memory(replace(bench, batch_size=64), [0]) == (["rows"], {})
+    assert sizes == [64, 64, 32, 16]
