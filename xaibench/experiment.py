@@ -7,9 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 
 from xaibench.execution.serial import Shard, run_shards
+from xaibench.execution.stopping import Stopper
 from xaibench.metrics.catalogue import MaskingMetric
 from xaibench.metrics.curve import CurveMetric
 from xaibench.metrics.fusing import Fused
@@ -20,14 +22,19 @@ from xaibench.records.provenance import provenance
 from xaibench.records.run_folder import RunFolder, fingerprint, values_digest
 from xaibench.report.redraw import write_report
 from xaibench.report.sanity_rule import SanityRule
+from xaibench.report.stop_rule import StopRule
+from xaibench.report.stopping import stopping_entry, stopping_of
 from xaibench.report.terminal import print_report
 from xaibench.settings import BESIDE_THE_VALUES, RunSettings
 from xaibench.shards.explained import explain_batch
 from xaibench.shards.images import Batch, read_batches
 from xaibench.shards.sanity import sanity_shards
-from xaibench.shards.scores import score_images
+from xaibench.shards.scores import settings_of
 from xaibench.shards.timing import time_path
+from xaibench.shards.timing_grid import grid_shards
+from xaibench.shards.within_memory import score_within_memory
 from xaibench.timing.conditions import device_name
+from xaibench.timing.grid import TimingGrid
 from xaibench.workbench import Workbench, load_classifier, set_up
 
 
@@ -54,6 +61,7 @@ def run_experiment(settings: RunSettings, *, progress: bool = True) -> Path:
         If the folder belongs to another run or cannot be written.
     """
     SanityRule.of(asdict(settings))
+    StopRule.of(asdict(settings))
     bench = set_up(settings)
     shards, identity = plan(bench), _identity(bench)
     folder = RunFolder.create(
@@ -72,6 +80,7 @@ def run_experiment(settings: RunSettings, *, progress: bool = True) -> Path:
         question=settings.question,
         verdict=settings.verdict,
         inference=_inference(bench),
+        **_stopping(folder, records),
     )
     report = write_report(folder.path)
     if progress:
@@ -81,18 +90,41 @@ def run_experiment(settings: RunSettings, *, progress: bool = True) -> Path:
 
 def plan(bench: Workbench) -> list[Shard]:
     """Cut the work into shards; the settings alone decide them, so a resumed run has the same."""
-    n, size = len(bench.dataset), bench.settings.shard_size
-    parts = [range(begin, min(begin + size, n)) for begin in range(0, n, size)]
-    per_image = _passes_per_image(bench)
-    shards = [
-        Shard(f"scores-{number:04d}", partial(score_images, bench, part), per_image * len(part))
-        for number, part in enumerate(parts)
-    ]
-    shards += sanity_shards(bench)
-    if bench.timing is not None:
+    n = len(bench.dataset)
+    shards = [*_scores_shards(bench), *sanity_shards(bench)]
+    if isinstance(bench.timing, TimingGrid):
+        shards += grid_shards(bench, bench.timing)
+    elif bench.timing is not None:
         few = range(min(bench.timing.n_images, n))
         shards.append(Shard("timing-0000", partial(time_path, bench, bench.timing, few), 1500.0))
     return shards
+
+
+def _scores_shards(bench: Workbench) -> list[Shard]:
+    """Cut the images into shards; where the run may stop early, each looks first at what those before it settle."""
+    visits, size, per_image = bench.visits, bench.settings.shard_size, _passes_per_image(bench)
+    parts = [visits[begin : begin + size] for begin in range(0, len(visits), size)]
+    names = [f"scores-{number:04d}" for number in range(len(parts))]
+    stopper, shards = _stopper(bench, names), []
+    for name, part in zip(names, parts, strict=True):
+        unless = None if stopper is None else partial(stopper.needless, name)
+        shards.append(Shard(name, partial(score_within_memory, bench, part), per_image * len(part), unless))
+    return shards
+
+
+def _stopper(bench: Workbench, shards: Sequence[str]) -> Stopper | None:
+    """Make what ends the run early, after a look whether its test can be done; None where it uses all images."""
+    rule = StopRule.of(asdict(bench.settings))
+    if rule is None:
+        return None
+    arms = [(name, layer) for name, explainer in bench.explainers.items() for layer in explainer.layers]
+    rule.check(settings_of(bench.metrics[rule.metric], resize=""), arms)
+    return Stopper(rule, shards, total=len(bench.dataset))
+
+
+def _stopping(folder: RunFolder, records: pd.DataFrame) -> dict[str, Any]:
+    found = stopping_of(folder.run, records)
+    return {} if found is None else {"stopping": stopping_entry(found)}
 
 
 def _passes_per_image(bench: Workbench) -> float:
@@ -109,6 +141,8 @@ def _passes_per_image(bench: Workbench) -> float:
 def _identity(bench: Workbench) -> dict[str, Any]:
     """Return everything that decides the values."""
     settings = {key: value for key, value in asdict(bench.settings).items() if key not in BESIDE_THE_VALUES}
+    if bench.settings.stop_when is None:  # the question of a run that uses all images decides nothing
+        settings = {key: value for key, value in settings.items() if key not in ("stop_when", "stop")}
     classifier = bench.classifier
     return {
         "settings": settings,

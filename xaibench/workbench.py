@@ -3,31 +3,37 @@
 import copy
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
+from xaibench.controls import check_controls
 from xaibench.data.catalogue import DATA
 from xaibench.data.samples import Dataset
 from xaibench.explainers.cams import CAM
 from xaibench.explainers.capture import activations_of
-from xaibench.explainers.catalogue import EXPLAINERS
+from xaibench.explainers.catalogue import CONTROLS, EXPLAINERS
+from xaibench.explainers.corrupted import Corrupted
 from xaibench.explainers.explainer import Explainer
 from xaibench.explainers.guided import GuidedBackprop, GuidedGradCAM
 from xaibench.explainers.targets import TARGET_RULES
 from xaibench.leaves import arguments_of, made, metric_of, needs_run, picked, sanity_of, with_run
 from xaibench.metrics.batch_size import fastest_batch_size
 from xaibench.metrics.inference import Inference
+from xaibench.metrics.schemes import seed_of
 from xaibench.models.checks import PROBE_SIZE, check_classifier
 from xaibench.models.classifier import Classifier
 from xaibench.models.layers import resolve_layers
 from xaibench.models.zoo import load_model
 from xaibench.names import pick, unknown
 from xaibench.settings import RunSettings
+from xaibench.timing.catalogue import TIMINGS
 from xaibench.timing.explanation_path import ExplanationPath
+from xaibench.timing.grid import TimingGrid
 
 _log = logging.getLogger(__name__)
 
@@ -71,7 +77,7 @@ class Workbench:
         Settings objects of `METRICS`, likewise.
     sanity : dict of SanityCheck
         Likewise.
-    timing : ExplanationPath or None
+    timing : ExplanationPath, TimingGrid or None
     labels_fit : bool
         Whether the data's labels are the model's classes.
     """
@@ -85,13 +91,25 @@ class Workbench:
     explainers: Mapping[str, Explainer]
     metrics: Mapping[str, Any]
     sanity: Mapping[str, SanityCheck]
-    timing: ExplanationPath | None
+    timing: ExplanationPath | TimingGrid | None
     labels_fit: bool
 
     @property
     def device(self) -> torch.device:
         """Where the work is done."""
         return self.classifier.device
+
+    @property
+    def visits(self) -> Sequence[int]:
+        """Indices of the data set in the order in which they are used: at random where a run may end early.
+
+        A folder sorted by class would otherwise be judged by its first classes.
+        """
+        n = len(self.dataset)
+        if self.settings.stop_when is None:
+            return range(n)
+        rng = np.random.default_rng(seed_of(self.settings.seed, "order of images"))
+        return tuple(rng.permutation(n).tolist())
 
 
 def set_up(settings: RunSettings) -> Workbench:
@@ -112,12 +130,12 @@ def set_up(settings: RunSettings) -> Workbench:
     # settings that need no model are checked first: they cost nothing
     metrics = {key: None if needs_run(leaf) else metric_of(key, leaf) for key, leaf in settings.metric.items()}
     checks = {key: sanity_of(key, leaf) for key, leaf in settings.sanity.items()}
-    timing = made(ExplanationPath, "timing", arguments_of(settings.timing)) if settings.timing else None
+    timing = _timing(settings.timing) if settings.timing else None
     data_kind = picked("data", settings.data, DATA)
 
     classifier = load_classifier(settings, device)
     layers = tuple(_resolved(classifier, settings.layers))
-    explainers = {key: _explainer(classifier, key, leaf) for key, leaf in settings.explainer.items()}
+    explainers = {key: _explainer(classifier, key, settings.explainer) for key in settings.explainer}
     if not explainers:
         raise ValueError("no explainer is chosen; for example explainer=[grad_cam,sobel]")
     sanity = {
@@ -126,6 +144,7 @@ def set_up(settings: RunSettings) -> Workbench:
     classes = check_classifier(classifier)
     _check_layers(classifier, explainers)
     dataset = _dataset(data_kind, settings.data, classifier)
+    check_controls(explainers, sanity, metrics, dataset)
     for key, leaf in settings.metric.items():
         if metrics[key] is None:
             metrics[key] = metric_of(key, with_run(leaf, classifier, dataset))
@@ -143,6 +162,12 @@ def load_classifier(settings: RunSettings, device: torch.device | None = None) -
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         return made(load_model, f"model={name}", {"name": name, **arguments, "device": device or "cpu"})
+
+
+def _timing(leaf: Mapping[str, Any]) -> ExplanationPath | TimingGrid:
+    kind = picked("timing", leaf, TIMINGS)
+    timing: ExplanationPath | TimingGrid = made(kind, "timing", arguments_of(leaf))
+    return timing
 
 
 def _check_sizes(settings: RunSettings) -> None:
@@ -191,9 +216,14 @@ def _taking_part(key: str, leaf: Mapping[str, Any], explainers: Mapping[str, Exp
     return {name: pick(f"explainer in sanity.{key}.explainers", name, explainers) for name in names}
 
 
-def _explainer(classifier: Classifier, key: str, leaf: Mapping[str, Any]) -> Explainer:
-    kind = picked("explainer", leaf, EXPLAINERS)
-    arguments = arguments_of(leaf)
+def _explainer(classifier: Classifier, key: str, leaves: Mapping[str, Mapping[str, Any]]) -> Explainer:
+    """Make the explainer recorded as `key`; a corrupted one names another of `leaves` whose maps it takes."""
+    kind = picked("explainer", leaves[key], EXPLAINERS | CONTROLS)
+    arguments = arguments_of(leaves[key])
+    if kind is Corrupted:
+        others = {name: name for name, leaf in leaves.items() if leaf.get("name") != Corrupted.name}
+        of = pick(f"explainer in explainer.{key}.of", arguments.pop("of", "nothing"), others)
+        arguments["explainer"] = _explainer(classifier, of, leaves)
     if "layers" in arguments:
         arguments["layers"] = tuple(_resolved(classifier, arguments["layers"]))
     return made(kind, f"explainer.{key}", arguments)

@@ -188,3 +188,33 @@ def test_the_path_is_the_sum_of_its_phases_where_it_was_not_measured_whole():
     for layer, milliseconds in whole.items():
         assert parts[layer] == pytest.approx(milliseconds, rel=0.15)
     assert path_milliseconds(table[table["phase"] == "reduce"]) == {}
+
+
+def _without_scores(*, sanity: bool, measured: bool):
+    records = synthetic_records(4)
+    kept = records["metric"].isin(["image", "confidence", "correct"])
+    kept |= (records["metric"] == "parameter_randomization") & sanity
+    kept |= records["metric"].isin(MEASURED) & measured
+    return answer(make_tables(records[kept], n_resamples=200))
+
+
+def test_a_run_of_sanity_checks_alone_opens_with_what_they_say():
+    found = _without_scores(sanity=True, measured=True)
+    assert "Grad-CAM" in found.headline
+    assert "randomized" in found.headline
+    assert found.sentences[0] == "The run has no scores to compare layers by."
+    assert any(sentence.startswith("An explanation takes") for sentence in found.sentences)
+    assert not set(found.sentences) & {found.headline}
+
+
+def test_a_run_of_timings_alone_opens_with_the_cost():
+    found = _without_scores(sanity=False, measured=True)
+    assert found.headline.startswith("An explanation takes")
+    assert _text(found).count("An explanation takes") == 1
+    assert "Whether the maps depend on what the model learned was not checked." in found.sentences
+
+
+def test_a_run_of_nothing_says_so_once():
+    found = _without_scores(sanity=False, measured=False)
+    assert found.headline == "The run has no scores to compare layers by."
+    assert found.headline not in found.sentences

@@ -7,6 +7,7 @@ from synthetic_records import as_frame, synthetic_records
 from synthetic_run import IDENTITY, synthetic_run
 
 from xaibench.records.record import Record
+from xaibench.records.run_folder import RunFolder
 from xaibench.report import redraw
 
 HOSTILE = "<script>alert('x')</script>"
@@ -72,8 +73,29 @@ def test_it_opens_with_the_answer_and_names_what_failed(text):
 def test_definitions_come_with_the_settings_of_the_records(text):
     part = text[text.index('id="definitions"') : text.index('id="provenance"')]
     assert "Deletion" in part
-    assert re.search(r"<dt>baseline</dt><dd>zero</dd>", part)
-    assert re.search(r"<dt>baseline</dt><dd>blur</dd>", part)
+    assert re.search(r"<dt>Baseline and its space</dt><dd>zero</dd>", part)
+    assert re.search(r"<dt>Baseline and its space</dt><dd>blur</dd>", part)
+
+
+def test_every_number_leads_to_its_definition(text, page, reported_run):
+    metrics = set(RunFolder.open(reported_run).records()["metric"])
+    cards = [identifier.removeprefix("card-") for identifier in page.ids if re.fullmatch(r"card-[a-z_]+", identifier)]
+    assert metrics <= set(cards)
+    linked = {link["href"] for link in page.of("a")}
+    scored = {"deletion", "insertion", "average_drop", "pointing_game"}
+    assert {f"#card-{metric}" for metric in scored} <= linked
+    assert {"#term-mean", "#term-interval", "#term-test", "#term-images-needed", "#term-kendalls-w"} <= linked
+    heading = text[text.index('id="table-scores"') :]
+    heading = heading[: heading.index("</thead>")]
+    assert heading.count('class="what"') == heading.count("<th ") - 1
+
+
+def test_navigation_names_the_sections_that_are_there_in_their_order(text, page):
+    nav = text[text.index('<nav aria-label="Sections">') :]
+    named = re.findall(r'href="#([a-z]+)"', nav[: nav.index("</nav>")])
+    assert named == [attributes["id"] for attributes in page.of("section")]
+    assert named[:2] == ["answer", "scores"]
+    assert named[-3:] == ["tables", "definitions", "provenance"]
 
 
 def test_provenance_is_on_the_page(text):

@@ -6,7 +6,7 @@ import pytest
 from synthetic_records import ARMS, synthetic_records
 
 from xaibench.report.scores import analyse
-from xaibench.report.writers import latex, score_latex, score_markdown, to_csv, to_markdown
+from xaibench.report.writers import score_markdown, to_csv, to_markdown
 
 
 @pytest.fixture(scope="module")
@@ -42,26 +42,3 @@ def test_score_markdown_sets_the_best_set_in_bold(scores):
     }
     assert re.fullmatch(r"0\.\d{3} \[0\.\d{3}, 0\.\d{3}\]\\\*", cells["random"])
     assert "1 undefined" in score_markdown(scores)
-
-
-def test_score_latex_is_booktabs_and_escaped(scores):
-    text = score_latex(scores)
-    for part in (
-        r"\toprule",
-        r"\midrule",
-        r"\bottomrule",
-        r"grad\_cam @ layer4.2 &",
-        r"Deletion $\downarrow$",
-        r"\textbf{0.",
-    ):
-        assert part in text
-    body = text[text.index(r"\midrule") : text.index(r"\bottomrule")]
-    assert len(re.findall(r"\\\\", body)) == len(ARMS)
-    assert not re.search(r"(?<!\\)[_%#]", body)
-    assert "95 \\%" in text
-
-
-def test_latex_escapes_every_special_character():
-    assert latex(r"a_b & 5% #1 {x} ~ ^ \ $") == (
-        r"a\_b \& 5\% \#1 \{x\} \textasciitilde{} \textasciicircum{} \textbackslash{} \$"
-    )

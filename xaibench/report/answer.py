@@ -4,13 +4,17 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pandas as pd
 
+from xaibench.report.cost import path_milliseconds
+from xaibench.report.cost_quality import cost_sentences
 from xaibench.report.evaluator_words import sensitivity_sentences
 from xaibench.report.labels import arm_label
 from xaibench.report.sanity_words import sanity_sentences
+from xaibench.report.stopping import Stopping, stopping_entry, stopping_sentences, verdict_sentence
 from xaibench.report.tables import Tables, make_tables
 from xaibench.report.verdicts import (
     Verdict,
@@ -26,7 +30,7 @@ from xaibench.report.wording import capital, counted, listed, lowered, number, p
 FIRST = ("insertion", "deletion")
 """Metrics of the headline, where the run has them; faithfulness to the model comes before agreement with the object."""
 
-_PATH = ("forward_with_hooks", "backward_to_layer", "reduce", "upsample")
+NO_SCORES = "The run has no scores to compare layers by."
 
 
 @dataclass(frozen=True)
@@ -41,11 +45,14 @@ class Answer:
         What comes after: the other metrics, references, sanity check, cost, and what was left out.
     facts : dict
         The numbers behind the sentences; plain values, fit for JSON. Undefined is None.
+    parts : list of (str, list of str)
+        The sentences by the question that they answer, in the same order; empty where they are not sorted so.
     """
 
     headline: str
     sentences: list[str]
     facts: dict[str, Any] = field(default_factory=dict)
+    parts: list[tuple[str, list[str]]] = field(default_factory=list)
 
 
 def answer(records: pd.DataFrame | Tables, *, first: Sequence[str] = FIRST, alpha: float = 0.05) -> Answer:
@@ -66,16 +73,46 @@ def answer(records: pd.DataFrame | Tables, *, first: Sequence[str] = FIRST, alph
     verdicts.sort(key=lambda one: rank.get(one.scores.metric, len(rank)))
     leading = [one for one in verdicts if one.scores.metric in rank][:2] or verdicts[:2]
     rest = verdicts[len(leading) :]
-    headline = " ".join(best_sentence(one) for one in leading) or "The run has no scores to compare layers by."
-    sentences = [settling_sentence(one) for one in leading]
-    sentences += [*sensitivity_sentences(tables.sensitivity), *(best_sentence(one) for one in rest)]
-    sentences += [
-        *_references(verdicts),
-        *sanity_sentences(tables.sanity, tables.findings),
-        _cost(tables.timing),
-        *_left_out(tables),
-    ]
-    return Answer(headline, [sentence for sentence in sentences if sentence], _plain(_facts(tables, verdicts)))
+    said = partial(_said, stopping=tables.stopping)
+    checked, cost = sanity_sentences(tables.sanity, tables.findings), _cost(tables.timing)
+    headline = " ".join(said(one) for one in leading) or _without_scores(tables, checked, cost)
+    explained = [] if leading or headline == NO_SCORES else [NO_SCORES]
+    explained += stopping_sentences(tables.stopping)
+    explained += [settling_sentence(one) for one in leading if not _is_settled(one, tables.stopping)]
+    explained += [*(said(one) for one in rest), *_references(verdicts)]
+    priced = [one for one in tables.cost_quality if not _stops_by(one.scores.metric, tables.stopping)]
+    parts = {
+        "Which layer explains best": explained,
+        "Can the metric be trusted": [*sensitivity_sentences(tables.sensitivity), *tables.trust.sentences()],
+        "Does the map show what was learned": [one for one in checked if one not in headline],
+        "What it costs": [*([] if cost in headline else [cost]), *cost_sentences(priced)],
+        "What is left out": list(_left_out(tables)),
+    }
+    kept = [(title, [one for one in sentences if one]) for title, sentences in parts.items()]
+    flat = [one for _, sentences in kept for one in sentences]
+    return Answer(headline, flat, _plain(_facts(tables, verdicts)), [part for part in kept if part[1]])
+
+
+def _without_scores(tables: Tables, checked: Sequence[str], cost: str) -> str:
+    """Headline of a run that scored no map: what its sanity checks say, or else what an explanation costs."""
+    if len(tables.sanity):
+        return " ".join(checked)
+    return cost if path_milliseconds(tables.timing) else NO_SCORES
+
+
+def _said(one: Verdict, *, stopping: Stopping | None) -> str:
+    """Which arm is best by a metric; by the anytime-valid test where the run could stop early by this metric."""
+    by_rule = stopping is not None and (one.scores.metric, one.scores.variant) == (stopping.rule.metric, "")
+    return verdict_sentence(stopping) if stopping is not None and by_rule else best_sentence(one)
+
+
+def _stops_by(metric: str, stopping: Stopping | None) -> bool:
+    """Whether the run could stop early by this metric, so that tests made for a fixed number of images do not hold."""
+    return stopping is not None and stopping.rule.metric == metric
+
+
+def _is_settled(one: Verdict, stopping: Stopping | None) -> bool:
+    return stopping is not None and stopping.settled and one.scores.metric == stopping.rule.metric
 
 
 def _references(verdicts: Sequence[Verdict]) -> Iterator[str]:
@@ -119,17 +156,6 @@ def _cost(timing: pd.DataFrame) -> str:
     return f"{text}."
 
 
-def path_milliseconds(timing: pd.DataFrame) -> dict[str, float]:
-    """Milliseconds an image of the whole explanation of each layer: measured in one go, or the sum of its phases."""
-    found = {}
-    for layer, rows in timing[timing["layer"] != ""].groupby("layer", sort=False):
-        phases = dict(zip(rows["phase"], rows["milliseconds"], strict=True))
-        total = phases.get("explanation", sum(phases.get(phase, math.nan) for phase in _PATH))
-        if math.isfinite(total):
-            found[str(layer)] = float(total)
-    return found
-
-
 def _layer_cost(layer: str, milliseconds: float, inference: float) -> str:
     ratio = f" ({milliseconds / inference:.2f} × plain inference)" if inference > 0 else ""
     return f"{number(milliseconds, decimals=2)} ms an image at {layer}{ratio}"
@@ -154,6 +180,7 @@ def _facts(tables: Tables, verdicts: Sequence[Verdict]) -> dict[str, Any]:
         "sanity_verdicts": json.loads(
             tables.findings.tables.get("sanity_verdicts", pd.DataFrame()).to_json(orient="records")
         ),
+        "stopping": stopping_entry(tables.stopping) if tables.stopping else None,
         "milliseconds_per_image": path_milliseconds(tables.timing),
         "images": {str(status): int(n) for status, n in tables.images["status"].value_counts().items()},
     }

@@ -1,47 +1,56 @@
 """The image browser: an image's maps, curves and scores side by side, and orders in which to look at images."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from xaibench.report import overlays
-from xaibench.report.charts import rounded
-from xaibench.report.figures.gallery import caption
-from xaibench.report.labels import Arm, higher_is_better, is_reference, metric_title
+from xaibench.report.charts import LineChart, line_chart, rounded
+from xaibench.report.curve_metrics import MeanCurves
+from xaibench.report.image_orders import ImageOrder, image_orders
+from xaibench.report.labels import Arm
 from xaibench.report.pictures import Pictured
-from xaibench.report.scores import by_image, has_own_table
-from xaibench.report.summaries import unique
+from xaibench.report.scores import MetricScores
+from xaibench.report.tables import Tables
+from xaibench.report.tiles import Shown, shown
 
 LONGEST = 128
-_FIRST = ("insertion", "deletion")
-
-
-@dataclass(frozen=True)
-class Shown:
-    """One row of the gallery: sources of its pictures; a map's entry is None where there is none."""
-
-    name: str
-    caption: str
-    wrong: bool
-    picture: str
-    maps: list[tuple[str, str, str] | None]
+MOST_POINTS = 65
+_ARROWS = {True: " ↑", False: " ↓", None: ""}
+_WORDS = {
+    "worst": "worst first",
+    "best": "best first",
+    "arms": "most disputed between arms first",
+    "metrics": "most disputed between metrics first",
+}
 
 
 @dataclass(frozen=True)
 class Browser:
-    """The gallery's rows, and what the page's script needs to show one of them in full."""
+    """The gallery's rows, and what the page's script needs to show one of them in full.
+
+    `orders` holds (key, words), the first of them by name; `metrics` what worst and best may go by; `charts` the empty
+    charts of an image's curves, by metric.
+    """
 
     labels: list[str]
     rows: list[Shown]
     data: dict[str, Any] = field(repr=False)
     orders: list[tuple[str, str]]
+    metrics: list[str]
+    charts: list[tuple[str, LineChart]]
 
 
 def browse(
-    records: pd.DataFrame, pictured: Sequence[Pictured], *, order: Sequence[Arm], labels: Mapping[Arm, str]
+    records: pd.DataFrame,
+    pictured: Sequence[Pictured],
+    *,
+    tables: Tables,
+    curves: Sequence[MeanCurves],
+    order: Sequence[Arm],
+    labels: Mapping[Arm, str],
 ) -> Browser | None:
     """Draw all maps of all images given; None where there are none.
 
@@ -51,6 +60,10 @@ def browse(
         Scores and curves.
     pictured : sequence of Pictured
         The images.
+    tables : Tables
+        What was made of the records.
+    curves : sequence of MeanCurves
+        Metrics whose curves to show, with their mean curves.
     order : sequence of arm
         Columns of the gallery.
     labels : mapping of arm to str
@@ -58,88 +71,124 @@ def browse(
     """
     if not pictured:
         return None
-    present = [arm for arm in order if any(arm in shown.maps for shown in pictured)]
-    names = [shown.name for shown in pictured]
-    scores = _scores(records, names, present)
-    orders = _orders(scores, names, present)
-    data = {
+    present = [arm for arm in order if any(arm in one.maps for one in pictured)]
+    names, numbers = [one.name for one in pictured], {arm: i for i, arm in enumerate(order)}
+    rows = [shown(one, present, labels, longest=LONGEST) for one in pictured]
+    scores = [one for one in tables.scores if ("", "") not in one.arms]
+    scores.sort(key=lambda one: one.higher_is_better is None)  # those that rank arms come first
+    ways = image_orders(tables, names)
+    drawn = [_Curves.of(records, curve, names, present) for curve in curves]
+    data: dict[str, Any] = {
         "images": names,
-        "arms": [order.index(arm) for arm in present],
-        "metrics": [metric_title(metric) for metric in scores],
-        "scores": [[_numbers(table, name) for table in scores.values()] for name in names],
-        "curves": {metric: _curves(records, metric, names, present) for metric in _FIRST},
-        "orders": {key: places for key, _, places in orders},
+        "arms": [numbers[arm] for arm in present],
+        "metrics": [f"{one.title}{_ARROWS[one.higher_is_better]}" for one in scores],
+        "scores": _scores(scores, names, present),
+        "best": _best(scores, names, present),
+        "reasons": _reasons(scores, names, present),
+        "curves": {one.curve.metric: one.data() for one in drawn},
+        "orders": {"name": {"": _order(list(range(len(names))))}} | _orders(ways, rows),
+        "degenerate": [row.n_degenerate for row in rows],
     }
-    rows = [_shown(one, present, labels) for one in pictured]
-    return Browser([labels[arm] for arm in present], rows, data, [(key, words) for key, words, _ in orders])
+    keys = [("name", "by name"), *((key, words) for key, words in _WORDS.items() if key in data["orders"])]
+    keys += [("degenerate", "images with empty maps first")] if "degenerate" in data["orders"] else []
+    metrics = list(dict.fromkeys(one.metric for one in ways if one.metric))
+    charts = [(one.curve.metric, one.chart(numbers, labels)) for one in drawn]
+    return Browser([labels[arm] for arm in present], rows, data, keys, metrics, charts)
 
 
-def _shown(one: Pictured, present: Sequence[Arm], labels: Mapping[Arm, str]) -> Shown:
-    picture = overlays.fitted(one.picture, LONGEST)
-    mask = None if one.mask is None else overlays.fitted_mask(one.mask, *picture.shape[:2])
-
-    def drawn(pixels: np.ndarray) -> str:
-        return overlays.data_uri(pixels if mask is None else overlays.outlined(pixels, mask))
-
-    maps: list[tuple[str, str, str] | None] = []
-    for arm in present:
-        values = one.maps.get(arm)
-        if values is None:
-            maps.append(None)
-        else:
-            maps.append((labels[arm], drawn(overlays.overlay(picture, values)), overlays.degenerate(values)))
-    return Shown(one.name, caption(one).replace("\n", ", "), one.correct is False, drawn(picture), maps)
+def _scores(scores: Sequence[MetricScores], names: Sequence[str], present: Sequence[Arm]) -> list[list[list[Any]]]:
+    """Values by image, metric and arm."""
+    found = [_matrix(one, names, present) for one in scores]
+    return [[[rounded(value) for value in matrix[place]] for matrix in found] for place in range(len(names))]
 
 
-def _numbers(table: pd.DataFrame, name: str) -> list[float | None]:
-    values: list[float] = table.loc[[name]].to_numpy(float)[0].tolist()
-    return [rounded(value) for value in values]
+def _best(scores: Sequence[MetricScores], names: Sequence[str], present: Sequence[Arm]) -> list[list[list[int]]]:
+    """By image and metric: which arms have the best value; none of a metric without direction or where all are equal."""
+    return [[_best_arms(one, name, present) for one in scores] for name in names]
 
 
-def _scores(records: pd.DataFrame, names: Sequence[str], present: Sequence[Arm]) -> dict[str, pd.DataFrame]:
-    """Values by metric: a row an image, a column an arm."""
-    rows = records[(records["explainer"] != "") & ~has_own_table(records) & records["image"].isin(names)]
+def _best_arms(scores: MetricScores, name: str, present: Sequence[Arm]) -> list[int]:
+    values = _matrix(scores, [name], present)[0]
+    known = values[np.isfinite(values)]
+    if scores.higher_is_better is None or not len(known) or known.min() == known.max():
+        return []
+    return np.flatnonzero(values == (known.max() if scores.higher_is_better else known.min())).tolist()
+
+
+def _reasons(scores: Sequence[MetricScores], names: Sequence[str], present: Sequence[Arm]) -> dict[str, str]:
+    """Why a value is undefined, by ``image-metric-arm``."""
+    image, arm = ({key: i for i, key in enumerate(keys)} for keys in (names, present))
+    found = {}
+    for metric, one in enumerate(scores):
+        rows = one.rows[(one.rows["status"] != "ok") & one.rows["image"].isin(names)]
+        for name, explainer, layer, reason in rows[["image", "explainer", "layer", "reason"]].itertuples(index=False):
+            if (explainer, layer) in arm:
+                found[f"{image[name]}-{metric}-{arm[explainer, layer]}"] = str(reason or "no reason recorded")
+    return found
+
+
+def _matrix(scores: MetricScores, names: Sequence[str], present: Sequence[Arm]) -> np.ndarray:
     columns = pd.Index(list(present), tupleize_cols=False)
-    return {
-        metric: by_image(rows[rows["metric"] == metric], present).reindex(index=list(names), columns=columns)
-        for metric in unique(rows["metric"])
-    }
+    return scores.values.reindex(index=list(names), columns=columns).to_numpy(float)
 
 
-def _curves(records: pd.DataFrame, metric: str, names: Sequence[str], present: Sequence[Arm]) -> list[list[Any]]:
-    """Curves of each image and arm as y values on the x of their own; empty where there is none."""
-    rows = records[(records["metric"] == metric) & records["image"].isin(names)]
-    found = {
-        (image, explainer, layer): [rounded(y, 3) for y in curve]
-        for image, explainer, layer, curve in zip(
-            rows["image"], rows["explainer"], rows["layer"], rows["curve_y"], strict=True
-        )
-    }
-    return [[found.get((name, *arm), []) for arm in present] for name in names]
+def _order(places: list[int], values: Sequence[float] = (), words: str = "") -> dict[str, Any]:
+    return {"places": places, "values": [rounded(value, 3) for value in values], "words": words}
 
 
-def _orders(
-    scores: Mapping[str, pd.DataFrame], names: Sequence[str], present: Sequence[Arm]
-) -> list[tuple[str, str, list[int]]]:
-    """Ways to go through the images: as they come, and by the leading metric's mean and spread over the arms."""
-    orders = [("name", "by name", list(range(len(names))))]
-    metric = next((metric for metric in (*_FIRST, *scores) if metric in scores), None)
-    looking = [arm for arm in present if not is_reference(arm)]
-    if metric is None or not looking:
-        return orders
-    table = scores[metric][pd.Index(looking, tupleize_cols=False)].to_numpy(float)
-    sign = 1 if higher_is_better(metric) else -1
-    title = metric_title(metric).lower()
-    ranked = {
-        "best": (f"best {title} first", -sign * _row(np.nanmean, table)),
-        "worst": (f"worst {title} first", sign * _row(np.nanmean, table)),
-        "disputed": (f"most disputed first ({title})", -_row(np.ptp, table)),
-    }
-    places = {key: (words, np.argsort(values, kind="stable").tolist()) for key, (words, values) in ranked.items()}
-    return orders + [(key, words, place) for key, (words, place) in places.items()]
+def _orders(ways: Sequence[ImageOrder], rows: Sequence[Shown]) -> dict[str, dict[str, Any]]:
+    """Orders by key and by the metric they go by; "" where they go by none."""
+    found: dict[str, dict[str, Any]] = {}
+    for way in ways:
+        found.setdefault(way.key, {})[way.metric] = _order(way.places, way.values.tolist(), way.words)
+    counts = np.array([row.n_degenerate for row in rows])
+    if counts.any():
+        places = np.argsort(-counts, kind="stable").tolist()
+        found["degenerate"] = {"": _order(places, [float(n) for n in counts], "maps that have nothing to show")}
+    return found
 
 
-def _row(function: Any, table: np.ndarray) -> np.ndarray:
-    """Apply a function to the defined values of each row; rows without any come last, as NaN."""
-    rows = [row[np.isfinite(row)] for row in table]
-    return np.array([function(row) if len(row) else np.nan for row in rows], dtype=float)
+@dataclass(frozen=True)
+class _Curves:
+    """Curves of the images of one metric on common places along x."""
+
+    curve: MeanCurves
+    x: np.ndarray
+    y: list[list[np.ndarray | None]]  # by image and arm
+
+    @classmethod
+    def of(cls, records: pd.DataFrame, curve: MeanCurves, names: Sequence[str], present: Sequence[Arm]) -> "_Curves":
+        grid = max((line.x for line in curve.lines.values()), key=len)
+        x = grid[np.unique(np.linspace(0, len(grid) - 1, min(len(grid), MOST_POINTS)).round().astype(int))]
+        rows = records[(records["metric"] == curve.metric) & records["image"].isin(names)]
+        found = {
+            (image, explainer, layer): np.interp(x, curve_x, curve_y)
+            for image, explainer, layer, curve_x, curve_y in rows[
+                ["image", "explainer", "layer", "curve_x", "curve_y"]
+            ].itertuples(index=False)
+            if curve_y is not None and len(curve_y)
+        }
+        return cls(curve, x, [[found.get((name, *arm)) for arm in present] for name in names])
+
+    def data(self) -> list[list[list[float | None]]]:
+        """Heights by image, arm and place; empty where there is none."""
+        return [[[] if one is None else [rounded(y, 3) for y in one] for one in image] for image in self.y]
+
+    def chart(self, numbers: Mapping[Arm, int], labels: Mapping[Arm, str]) -> LineChart:
+        """A chart that every image's curves fit into; it begins with the means, which the script replaces."""
+        known = [one[np.isfinite(one)] for image in self.y for one in image if one is not None]
+        ends = [float(end) for one in known if len(one) for end in (one.min(), one.max())]
+        lines = {
+            arm: replace(
+                line, x=self.x, mean=np.interp(self.x, line.x, line.mean), low=_none(self.x), high=_none(self.x)
+            )
+            for arm, line in self.curve.lines.items()
+        }
+        return line_chart(
+            lines, numbers=numbers, labels=labels, title=self.curve.title, x_label=self.curve.x_label,
+            y_label=self.curve.y_label, lowest=min([0.0, *ends]), highest=max([0.0, *ends]),
+        )  # fmt: skip
+
+
+def _none(x: np.ndarray) -> np.ndarray:
+    return np.full(len(x), np.nan)

@@ -21,13 +21,17 @@ LEFT, RIGHT, TOP = 42.0, 10.0, 10.0
 
 @dataclass(frozen=True)
 class Series:
-    """One line: its arm's number for the style sheet, its path, its band, and what the key says of it."""
+    """One line: its arm's number for the style sheet, its path, its band, and what the key says of it.
+
+    `places` holds (position along the line, x, y) of its few markers, which tell lines apart without colour.
+    """
 
     arm: int
     label: str
     path: str
     band: str
     note: str = ""
+    places: list[tuple[int, float, float]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,7 @@ class Dot:
 class DotChart:
     """One metric's estimates, placed; `left` is where the labels end."""
 
+    metric: str
     title: str
     direction: str
     left: float
@@ -100,6 +105,7 @@ def line_chart(
     names: Sequence[str] = (),
     notes: Mapping[Arm, str] | None = None,
     lowest: float | None = None,
+    highest: float | None = None,
     ranges: Mapping[Arm, tuple[float, float]] | None = None,
 ) -> LineChart:
     """Place mean lines and their bands.
@@ -116,8 +122,8 @@ def line_chart(
         Names of the places on the x axis, where it counts things; slanted below it.
     notes : mapping of arm to str, optional
         What the key says before an arm's name.
-    lowest : float, optional
-        Where the y axis starts; by the data where not given.
+    lowest, highest : float, optional
+        Where the y axis starts, and what it reaches at least; by the data where not given.
     ranges : mapping of arm to (float, float), optional
         Ends of the bar of an arm on the right.
     """
@@ -125,7 +131,10 @@ def line_chart(
     xs = np.concatenate([line.x for line in lines.values()])
     parts = [part for line in lines.values() for part in (line.mean, line.low, line.high)]
     ys = _finite(np.concatenate([*parts, *(np.asarray(ends, dtype=float) for ends in ranges.values())]))
-    ticks = _ticks(min(float(ys.min()), 0.0) if lowest is None else lowest, ys.max())
+    ticks = _ticks(
+        min(float(ys.min()), 0.0) if lowest is None else lowest,
+        max(ys.max(), -math.inf if highest is None else highest),
+    )
     height = HEIGHT + (40 if names else 0)
     bottom = height - (86 if names else 42)
     x_range, y_range = (float(xs.min()), float(xs.max())), (ticks[0], ticks[-1])
@@ -144,6 +153,7 @@ def line_chart(
             _path(x_at(line.x), y_at(line.mean)),
             _band(x_at(line.x), y_at(line.low), y_at(line.high)),
             (notes or {}).get(arm, ""),
+            _places(np.asarray(x_at(line.x)), np.asarray(y_at(line.mean)), numbers[arm]),
         )
         for arm, line in lines.items()
     ]
@@ -183,7 +193,7 @@ def line_chart(
 
 
 def dot_chart(
-    scores: MetricScores, *, arms: Sequence[Arm], numbers: Mapping[Arm, int], labels: Mapping[Arm, str], title: str
+    scores: MetricScores, *, arms: Sequence[Arm], numbers: Mapping[Arm, int], labels: Mapping[Arm, str]
 ) -> DotChart | None:
     """Place the estimates of one metric, an arm a line; None where none is defined."""
     found = {arm: scores.intervals[arm] for arm in arms if arm in scores.intervals}
@@ -212,7 +222,9 @@ def dot_chart(
         for place, (arm, interval) in enumerate(found.items())
     ]
     direction = {True: "higher is better →", False: "← lower is better", None: ""}[scores.higher_is_better]
-    return DotChart(title, direction, left, bottom + 24, bottom, [(x_at(t), f"{t:g}") for t in ticks], dots)
+    return DotChart(
+        scores.metric, scores.title, direction, left, bottom + 24, bottom, [(x_at(t), f"{t:g}") for t in ticks], dots
+    )
 
 
 def rounded(value: float, digits: int = 4) -> float | None:
@@ -230,6 +242,15 @@ def _ticks(low: float, high: float, *, n: int = 5) -> list[float]:
 def _path(x: Float[ndarray, " n"], y: Float[ndarray, " n"]) -> str:
     points = [f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True) if math.isfinite(b)]
     return "M" + " L".join(points) if points else ""
+
+
+def _places(x: Float[ndarray, " n"], y: Float[ndarray, " n"], arm: int) -> list[tuple[int, float, float]]:
+    """Where a line has its markers: about five, shifted from arm to arm so that they do not hide each other."""
+    start = (arm % 4) / 4 if len(x) > 12 else 0.0
+    wanted = np.unique(np.rint((np.arange(6) + start) * (len(x) - 1) / 5).astype(int))
+    return [
+        (int(i), round(float(x[i]), 1), round(float(y[i]), 1)) for i in wanted if i < len(x) and math.isfinite(y[i])
+    ]
 
 
 def _band(x: Float[ndarray, " n"], low: Float[ndarray, " n"], high: Float[ndarray, " n"]) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from xaibench.report.figures.cost import path_layers, path_phases, phase_colour, shared_cost, words
+from xaibench.report.figures.cost import layers_in_words, path_layers, path_phases, phase_colour, shared_cost, words
 from xaibench.timing.vocabulary import FORWARD, FULL_BACKWARD, INFERENCE
 
 
@@ -47,7 +47,7 @@ def cost_view(costs: pd.DataFrame) -> CostView | None:
     longest = float(np.nanmax([layers.sum(axis=1).max(), inference])) * 1.02
     rows = [
         (
-            str(layer),
+            layers_in_words(str(layer)),
             float(row.sum()),
             [(words(p), phase_colour(p), float(row[p]), round(float(100 * row[p] / longest), 2)) for p in phases],
         )

@@ -13,6 +13,9 @@ Arm = tuple[str, str]
 REFERENCES = ("random", "center", "sobel", "raw_image")
 """Explainers that ignore the model: what a useful map must beat. Listed last, in this order."""
 
+ORACLE = "oracle"
+"""Ignores the model, too, but knows the object's mask: no map need beat it. Listed after the references."""
+
 _TITLES = {
     "grad_cam": "Grad-CAM",
     "grad_cam_plus_plus": "Grad-CAM++",
@@ -37,7 +40,7 @@ def arm_label(arm: Arm) -> str:
 def spoken(arm: Arm) -> str:
     """The arm as a sentence names it: ``Grad-CAM at layer4.2``, ``the reference sobel``."""
     explainer, layer = arm
-    if explainer in REFERENCES:
+    if is_reference(arm):
         return f"the reference {explainer}"
     title = _TITLES.get(explainer, explainer)
     return f"{title} at {layer}" if layer else title
@@ -45,7 +48,7 @@ def spoken(arm: Arm) -> str:
 
 def is_reference(arm: Arm) -> bool:
     """Whether the arm's explainer ignores the model."""
-    return arm[0] in REFERENCES
+    return arm[0] in (*REFERENCES, ORACLE)
 
 
 def arms(records: pd.DataFrame, layers: Sequence[str] | None = None) -> list[Arm]:
@@ -61,8 +64,8 @@ def arms(records: pd.DataFrame, layers: Sequence[str] | None = None) -> list[Arm
     """
     rows = records.loc[records["explainer"] != "", ["explainer", "layer"]].drop_duplicates()
     found = [(str(explainer), str(layer)) for explainer, layer in rows.itertuples(index=False)]
-    explainers = list(dict.fromkeys(explainer for explainer, _ in found if explainer not in REFERENCES))
-    order = [*explainers, *REFERENCES]
+    explainers = list(dict.fromkeys(explainer for explainer, _ in found if not is_reference((explainer, ""))))
+    order = [*explainers, *REFERENCES, ORACLE]
     depth = list(dict.fromkeys([*(layers or ()), *(layer for _, layer in found)]))
     return sorted(found, key=lambda arm: (order.index(arm[0]), depth.index(arm[1])))
 

@@ -2,47 +2,38 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from xaibench.metrics.cards import CARDS, Card
 from xaibench.report.answer import Answer
 from xaibench.report.arms import short_labels
-from xaibench.report.browser import Browser, browse
+from xaibench.report.browser import browse
+from xaibench.report.card_views import card_anchors, card_views
 from xaibench.report.charts import DotChart, LineChart, dot_chart, line_chart
 from xaibench.report.checks import find_cascade
-from xaibench.report.costs_view import CostView, cost_view
+from xaibench.report.convergence_view import convergence_view
+from xaibench.report.cost_quality_view import cost_quality_view
+from xaibench.report.costs_view import cost_view
+from xaibench.report.curve_metrics import MeanCurves, curve_metrics
+from xaibench.report.environment import environment
 from xaibench.report.evaluator_view import sensitivity_view
-from xaibench.report.figures.curves import X_LABELS
 from xaibench.report.figures.style import arm_styles
-from xaibench.report.labels import Arm, arms, higher_is_better, metric_title
+from xaibench.report.gallery_pages import GalleryLink
+from xaibench.report.glossary import column_anchors, terms_of
+from xaibench.report.labels import Arm, arms
+from xaibench.report.marks import marks_of, shapes
+from xaibench.report.metric_agreement import metric_titles
 from xaibench.report.pictures import Pictured, Strip
 from xaibench.report.sanity_figures import Drawn
 from xaibench.report.sanity_view import sanity_view
-from xaibench.report.strip_view import StripView, strip_view
-from xaibench.report.summaries import (
-    MeanLine,
-    mean_curves,
-    phase_costs,
-    unique,
-)
+from xaibench.report.scaling_view import scaling_view
+from xaibench.report.strip_view import strip_view
+from xaibench.report.summaries import phase_costs
 from xaibench.report.tables import Tables
+from xaibench.report.trust_view import trust_view
 from xaibench.report.views import TableView, score_view, table_view
 from xaibench.report.wording import number
-
-CURVES = ("insertion", "deletion")
-
-
-@dataclass(frozen=True)
-class CardView:
-    """A metric's card with every setting it was measured under."""
-
-    card: Any
-    settings: list[list[tuple[str, str]]]
 
 
 def render_page(
@@ -56,6 +47,7 @@ def render_page(
     cascades: Sequence[Drawn] = (),
     layers: Sequence[str] | None = None,
     n_pictures: int | None = None,
+    gallery: Sequence[GalleryLink] = (),
 ) -> str:
     """Write the page of a run.
 
@@ -77,6 +69,8 @@ def render_page(
         From shallow to deep.
     n_pictures : int, optional
         How many images with maps there are, where only some are shown.
+    gallery : sequence of GalleryLink
+        Pages beside this one that show them all.
 
     Returns
     -------
@@ -88,37 +82,43 @@ def render_page(
     names: dict[str, Any] = {"labels": labels, "numbers": numbers}
     cascade = find_cascade(records)
     modules = cascade.modules if cascade else []
+    styles, curves, views = arm_styles(order), curve_metrics(records, tables), _table_views(tables)
+    marks = marks_of(styles, numbers)
     context = {
-        "title": _title(run),
+        "title": page_title(run),
         "answer": answer,
         "facts": _facts(records, tables, run),
-        "styles": [(numbers[arm], labels[arm], style) for arm, style in arm_styles(order).items()],
-        "curves": _curve_charts(records, names),
+        "styles": [(numbers[arm], labels[arm], style) for arm, style in styles.items()],
+        "marks": marks,
+        "shapes": shapes(marks.values()),
+        "curves": _curve_charts(curves, tables, names),
         "dots": _dot_charts(tables, order, names),
         "evaluator": sensitivity_view(tables.sensitivity, labels=labels),
+        "trust": trust_view(tables.trust, titles=metric_titles(tables.ranking), **names),
         "sanity": sanity_view(cascades, tables.findings, **names),
         "strips": [strip_view(strip, modules=modules, labels=labels) for strip in strips],
         "cost": cost_view(phase_costs(records)),
-        "browser": browse(records, pictured, order=order, labels=labels),
+        "convergence": convergence_view(tables.convergence, **names),
+        "cost_quality": cost_quality_view(tables.cost_quality, **names),
+        "scaling": scaling_view(records, grid=tables.grid, device=str(latest_provenance(run).get("device") or "")),
+        "browser": browse(records, pictured, tables=tables, curves=curves, order=order, labels=labels),
+        "gallery": gallery,
         "n_pictures": len(pictured) if n_pictures is None else n_pictures,
         "score_table": score_view(tables, order=order, labels=labels),
-        "tables": _table_views(tables),
+        "tables": views,
         "failed": _failed(records),
-        "cards": _cards(records),
+        "cards": card_views(records, labels),
+        "defined": card_anchors(records),
+        "terms": terms_of(column for view in views for column in view.keys),
+        "explained": column_anchors(),
         "provenance": _flat(run),
         "run_json": json.dumps(run, indent=2, ensure_ascii=False),
     }
-    return _environment().get_template("report.html.j2").render(context)
+    return environment().get_template("report.html.j2").render(context)
 
 
-def _environment() -> Environment:
-    templates = FileSystemLoader(Path(__file__).parent / "templates")
-    return Environment(
-        loader=templates, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-
-
-def _title(run: Mapping[str, Any]) -> str:
+def page_title(run: Mapping[str, Any]) -> str:
+    """Name of a run's experiment, in words."""
     settings = run.get("settings")
     name = settings.get("experiment_name") if isinstance(settings, Mapping) else None
     return str(name or "run").replace("_", " ")
@@ -142,42 +142,47 @@ def latest_provenance(run: Mapping[str, Any]) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
-def _curve_charts(records: pd.DataFrame, names: dict[str, Any]) -> list[tuple[str, LineChart]]:
+def _curve_charts(curves: Sequence[MeanCurves], tables: Tables, names: dict[str, Any]) -> list[tuple[str, LineChart]]:
+    scores = {one.metric: one.intervals for one in tables.ranking}
     charts = []
-    metrics = unique(records.loc[records["metric"].map(lambda name: name in CURVES), "metric"])
-    for metric in sorted(metrics, key=CURVES.index):
-        lines = mean_curves(records, metric)
-        if lines:
-            charts.append((metric, _curve_chart(metric, lines, names)))
+    for curve in curves:
+        means = {arm: scores[curve.metric][arm].estimate for arm in curve.lines}
+        best_first = sorted(curve.lines, key=lambda arm: -means[arm] if curve.higher_is_better else means[arm])
+        chart = line_chart(
+            {arm: curve.lines[arm] for arm in best_first},
+            **names,
+            title=curve.title,
+            x_label=curve.x_label,
+            y_label=curve.y_label,
+            notes={arm: number(mean) for arm, mean in means.items()},
+            lowest=min(0.0, *(float(line.mean.min()) for line in curve.lines.values())),
+        )
+        charts.append((curve.metric, chart))
     return charts
 
 
-def _curve_chart(metric: str, lines: Mapping[Arm, MeanLine], names: dict[str, Any]) -> LineChart:
-    areas = {arm: line.area for arm, line in lines.items()}
-    better = higher_is_better(metric)
-    best_first = sorted(lines, key=lambda arm: areas[arm], reverse=bool(better))
-    return line_chart(
-        {arm: lines[arm] for arm in best_first},
-        **names,
-        title=f"{metric_title(metric)}: {'higher' if better else 'lower'} is better",
-        x_label=X_LABELS[metric],
-        y_label="score of the target class",
-        notes={arm: number(area) for arm, area in areas.items()},
-        lowest=0.0,
-    )
-
-
 def _dot_charts(tables: Tables, order: Sequence[Arm], names: dict[str, Any]) -> list[DotChart]:
-    charts = [dot_chart(scores, arms=order, **names, title=metric_title(scores.metric)) for scores in tables.ranking]
+    charts = [dot_chart(scores, arms=order, **names) for scores in tables.ranking]
     return [chart for chart in charts if chart is not None]
 
 
 def _table_views(tables: Tables) -> list[TableView]:
     captions = {
+        "stopping": "Stopping early: e-value against each arm's being the best, and the leader's lead over it",
         "comparisons": "Paired comparisons between arms, Holm-adjusted within each metric",
+        "convergence": "Interval width and stability of the ranking against the number of images",
         "evaluator_sensitivity": "How the ranking moves with each choice of a metric",
         "evaluator_ranks": "Mean score and rank of each arm under each choice",
+        "metric_agreement": "Do the metrics order the arms alike? Spearman's correlation within images, and between the means",
+        "validity": "Do the faithfulness metrics rank the maps as the masks do? Spearman's correlation within images",
+        "validity_comparisons": "Which faithfulness metric agrees better with the masks? Paired, Holm-adjusted for each measure",
+        "corruption": "What each metric does as more of a map's cells change places; higher taken for better",
+        "corruption_means": "Mean scores as more of a map's cells change places",
+        "estimates": "Mean, median and rank of each arm with their intervals: over images, over images in classes, over "
+        "seeds and images. Ranks hold together for all arms of a metric",
         "agreement": "Do images order the arms alike? Kendall's W and Friedman's test",
+        "reliability": "How far do images agree on the arms? Krippendorff's alpha, Kendall's W with intervals, and split-half "
+        "agreement (the middle 95 % of the splits)",
         "sanity_verdicts": "Verdicts: does the map depend on what was learned?",
         "sanity_claims": "The claims of Adebayo et al.",
         "sanity": "Similarity with the trained model's map while modules are randomized",
@@ -186,10 +191,17 @@ def _table_views(tables: Tables) -> list[TableView]:
         "data_randomization": "Permuted labels against the control: similarity with the trained model's map",
         "training_accuracy": "How well the networks on permuted and on true labels were trained",
         "coverage": "Share of the network's numbers that the randomization reaches",
+        "cost_quality": "What each arm scores and costs, and which ones no other beats in both",
         "timing": "Time and memory of each phase",
+        "path_checks": "Do the phases add up, and what do the hooks cost? Medians of paired repetitions, 95 % intervals",
+        "memory": "Memory of each phase: measured, and predicted from shapes",
+        "roofline": "How near each phase comes to the machine's limits",
+        "timing_grid": "Time of an explanation under each condition",
+        "precision_maps": "Error of the heatmap in each precision against float64",
+        "precision_scores": "Error of the scores in each precision against float64",
         "cost": "What the metrics cost",
         "images": "Images",
-        "summary": "All estimates",
+        "summary": "All arms under all metrics: means, best sets, cost",
     }
     frames = tables.frames()
     return [table_view(name, frames[name], caption) for name, caption in captions.items() if len(frames.get(name, ()))]
@@ -198,19 +210,6 @@ def _table_views(tables: Tables) -> list[TableView]:
 def _failed(records: pd.DataFrame) -> list[tuple[str, str]]:
     rows = records[(records["metric"] == "image") & (records["status"] != "ok")]
     return [(str(image), str(reason)) for image, reason in zip(rows["image"], rows["reason"], strict=True)]
-
-
-def _cards(records: pd.DataFrame) -> list[CardView]:
-    views: dict[Card, list[list[tuple[str, str]]]] = {}
-    for metric in unique(records["metric"]):
-        texts = unique(records.loc[records["metric"] == metric, "settings"])
-        settings = [_flat(json.loads(text or "{}")) for text in texts]
-        name = next((dict(one)["name"] for one in settings if "name" in dict(one)), "")
-        card = CARDS.get(metric) or CARDS.get(name)
-        if card is not None:
-            key = [("recorded as", metric)] if metric != card.name else []
-            views.setdefault(card, []).extend([*key, *one] for one in settings if one)
-    return [CardView(card, settings) for card, settings in views.items()]
 
 
 def _flat(value: Any, prefix: str = "") -> list[tuple[str, str]]:
@@ -223,6 +222,3 @@ def _flat(value: Any, prefix: str = "") -> list[tuple[str, str]]:
         text = ", ".join(map(str, value)) if isinstance(value, list) else "–" if value is None else str(value)
         return [(prefix, text)]
     return [pair for key, part in items for pair in _flat(part, f"{prefix}.{key}" if prefix else str(key))]
-
-
-__all__ = ["Browser", "CardView", "CostView", "StripView", "latest_provenance", "render_page"]

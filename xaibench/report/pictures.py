@@ -67,7 +67,12 @@ def pictured_names(maps: Mapping[str, ndarray]) -> list[str]:
 
 
 def pictured(
-    maps: Mapping[str, ndarray], records: pd.DataFrame, *, names: Iterable[str], categories: Sequence[str]
+    maps: Mapping[str, ndarray],
+    records: pd.DataFrame,
+    *,
+    names: Iterable[str],
+    categories: Sequence[str],
+    only: Sequence[Arm] | None = None,
 ) -> list[Pictured]:
     """Gather images by name, with what the records know about them.
 
@@ -81,11 +86,13 @@ def pictured(
         Which images.
     categories : sequence of str
         Class names by index; an index beyond them is written as a number.
+    only : sequence of arm, optional
+        Whose maps to read; all by default.
     """
     keys = _map_keys(maps)
     facts = records[records["metric"].isin(["confidence", "correct"])].drop_duplicates(["metric", "image"])
     value = facts.set_index(["metric", "image"])["value"].to_dict()
-    classes = records[records["image"] != ""].drop_duplicates("image").set_index("image")[["label", "target"]]
+    classes = _classes(records)
     found = []
     for name in names:
         label, target = (int(index) for index in classes.loc[name].to_numpy()) if name in classes.index else (-1, -1)
@@ -99,7 +106,7 @@ def pictured(
                 correct=None if correct is None or np.isnan(correct) else bool(correct),
                 picture=maps[f"picture/{name}"],
                 mask=_mask(maps, name),
-                maps={arm: maps[key] for arm, key in keys.get(name, {}).items()},
+                maps={arm: maps[key] for arm, key in keys.get(name, {}).items() if only is None or arm in only},
             )
         )
     return found
@@ -138,6 +145,15 @@ def spread_evenly(names: Sequence[str], n: int) -> list[str]:
     if len(names) <= n:
         return list(names)
     return unique(names[round(i)] for i in np.linspace(0, len(names) - 1, n))
+
+
+def _classes(records: pd.DataFrame) -> pd.DataFrame:
+    """Label and target of each image: of the row with its confidence, or of the first that knows a target.
+
+    Rows about pairs of images know neither, and sanity checks may explain another class.
+    """
+    known = pd.concat([records[records["metric"] == "confidence"], records[records["target"] >= 0]])
+    return known[known["image"] != ""].drop_duplicates("image").set_index("image")[["label", "target"]]
 
 
 def _map_keys(maps: Mapping[str, ndarray]) -> dict[str, dict[Arm, str]]:

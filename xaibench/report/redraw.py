@@ -11,26 +11,45 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from xaibench.records.run_folder import RunFolder
+from xaibench.report import overlays
 from xaibench.report.answer import answer
 from xaibench.report.arms import short_labels
 from xaibench.report.checks import find_cascade
+from xaibench.report.corruption_chains import chains_of
+from xaibench.report.figures.convergence import convergence_figure
+from xaibench.report.figures.corruption import corruption_figure
 from xaibench.report.figures.cost import cost_figure, path_layers, path_phases
+from xaibench.report.figures.critical_difference import critical_difference_figure
 from xaibench.report.figures.curves import curves_figure
 from xaibench.report.figures.evaluator_sensitivity import sensitivity_figure
 from xaibench.report.figures.gallery import gallery_figure
+from xaibench.report.figures.metric_agreement import agreement_figure
+from xaibench.report.figures.pareto import pareto_figure
+from xaibench.report.figures.precision import precision_figure
+from xaibench.report.figures.roofline import drawable, roofline_figure
+from xaibench.report.figures.scaling import scaling_figure
 from xaibench.report.figures.scores import scores_figure
+from xaibench.report.figures.stopping import stopping_figure
 from xaibench.report.figures.strip import strip_figure
 from xaibench.report.figures.style import save
+from xaibench.report.figures.validity import validity_figure
+from xaibench.report.gallery_pages import GalleryLink, images_per_page, write_gallery
+from xaibench.report.image_orders import telling_images
 from xaibench.report.labels import Arm, arms
-from xaibench.report.page import latest_provenance, render_page
+from xaibench.report.limits import roof
+from xaibench.report.metric_agreement import metric_titles
+from xaibench.report.page import latest_provenance, page_title, render_page
+from xaibench.report.paper import draw_for_paper
 from xaibench.report.pictures import Strip, pictured, pictured_names, spread_evenly, strips
 from xaibench.report.sanity_figures import STEMS, Drawn, drawn_cascades, sanity_figures
 from xaibench.report.sanity_rule import SanityRule
+from xaibench.report.stopping import stopping_of
 from xaibench.report.summaries import mean_curves, phase_costs
 from xaibench.report.tables import Tables, make_tables, write_tables
+from xaibench.report.timing_grid import grid_cells
+from xaibench.report.trust import without_corrupted
 from xaibench.report.writers import to_csv
 
-PICTURES_ON_PAGE = 48
 ROWS_OF_GALLERY = 8
 
 
@@ -56,14 +75,21 @@ class _Run:
     cascades: list[Drawn]
 
 
-def write_report(folder: Path | str) -> Report:
-    """Write tables/, figures/, summary.csv and report.html of a run into its folder.
+def write_report(
+    folder: Path | str, *, difference: float | None = None, colour_map: str = overlays.COLOUR_MAP
+) -> Report:
+    """Write tables/, figures/, summary.csv, report.html and, for a larger run, gallery/ of a run into its folder.
 
     Parameters
     ----------
     folder : path
         A run folder. What is missing in it (timing, sanity checks, maps) is missing in the report; nothing else is
         needed, no model and no torch.
+    difference : float, optional
+        A difference of means, in each metric's unit: the comparisons then tell how many images would find it, too.
+    colour_map : str
+        Of the maps laid over pictures, by matplotlib's name; the default is perceptually uniform and safe for
+        colour-blind readers.
 
     Returns
     -------
@@ -75,12 +101,19 @@ def write_report(folder: Path | str) -> Report:
     RunFolderError
         If the folder holds no run.
     ValueError
-        If the settings' ``verdict`` is no rule.
+        If the settings' ``verdict`` is no rule, the difference not above 0, or the colour map unknown.
     """
-    run = RunFolder.open(Path(folder))
-    records, maps, layers = run.records(), run.maps(), _layers(run.run)
-    rule = _rule(run.run)
-    tables = make_tables(records, layers=layers, rule=rule)
+    with overlays.coloured(colour_map):
+        return _write(RunFolder.open(Path(folder)), difference)
+
+
+def _write(run: RunFolder, difference: float | None) -> Report:
+    whole, maps, layers = run.records(), run.maps(), _layers(run.run)
+    rule, chains = _rule(run.run), chains_of(run.run)
+    records = without_corrupted(whole, chains)
+    options: dict[str, Any] = {} if difference is None else {"difference": difference}
+    stopping = stopping_of(run.run, records)
+    tables = make_tables(whole, layers=layers, rule=rule, stopping=stopping, chains=chains, **options)
     order = arms(records, layers)
     device = str(latest_provenance(run.run).get("device") or "")
     cascades = drawn_cascades(records, order=order, rule=rule)
@@ -88,8 +121,14 @@ def write_report(folder: Path | str) -> Report:
     write_tables(tables, run.path / "tables")
     (run.path / "summary.csv").write_text(to_csv(tables.summary), encoding="utf-8", newline="\n")
     draw_figures(parts, run.path / "figures")
+    draw_for_paper(
+        run.path / "figures" / "paper", records=records, tables=tables, order=order, labels=parts.labels,
+        cascades=cascades, device=device,
+    )  # fmt: skip
     page = run.path / "report.html"
-    page.write_text(_page(parts, run.run, layers), encoding="utf-8", newline="\n")
+    names = pictured_names(maps)
+    gallery = _pages(parts, run.path, run.run, names)
+    page.write_text(_page(parts, run.run, layers, gallery, names), encoding="utf-8", newline="\n")
     return Report(page, tables)
 
 
@@ -109,9 +148,10 @@ def draw_figures(parts: _Run, folder: Path) -> None:
                 file.unlink()
 
 
-def _page(parts: _Run, run: Mapping[str, Any], layers: Sequence[str] | None) -> str:
-    names = pictured_names(parts.maps)
-    chosen = spread_evenly(names, PICTURES_ON_PAGE)
+def _page(
+    parts: _Run, run: Mapping[str, Any], layers: Sequence[str] | None, gallery: Sequence[GalleryLink], names: list[str]
+) -> str:
+    chosen = telling_images(parts.tables, names, images_per_page(len(parts.order)))
     return render_page(
         parts.records,
         tables=parts.tables,
@@ -122,7 +162,16 @@ def _page(parts: _Run, run: Mapping[str, Any], layers: Sequence[str] | None) -> 
         cascades=parts.cascades,
         layers=layers,
         n_pictures=len(names),
+        gallery=gallery,
     )
+
+
+def _pages(parts: _Run, folder: Path, run: Mapping[str, Any], names: Sequence[str]) -> list[GalleryLink]:
+    """Pages beside the report for the images that it cannot hold."""
+    return write_gallery(
+        folder, parts.maps, parts.records, names=names, tables=parts.tables, order=parts.order, labels=parts.labels,
+        categories=parts.categories, title=page_title(run),
+    )  # fmt: skip
 
 
 def _curves(parts: _Run) -> Figure | None:
@@ -133,6 +182,15 @@ def _curves(parts: _Run) -> Figure | None:
 def _scores(parts: _Run) -> Figure | None:
     ranked = parts.tables.ranking
     return scores_figure(ranked, arms=parts.order, labels=parts.labels) if ranked else None
+
+
+def _critical_difference(parts: _Run) -> Figure | None:
+    return critical_difference_figure(parts.tables.ranking, arms=parts.order, labels=parts.labels)
+
+
+def _convergence(parts: _Run) -> Figure | None:
+    found = parts.tables.convergence
+    return convergence_figure(found, arms=parts.order, labels=parts.labels) if found else None
 
 
 def _gallery(parts: _Run) -> Figure | None:
@@ -166,18 +224,68 @@ def _cost(parts: _Run) -> Figure | None:
     return cost_figure(costs, device=parts.device) if measured else None
 
 
+def _roofline(parts: _Run) -> Figure | None:
+    table, limit = parts.tables.limits.get("roofline"), roof(parts.records)
+    drawn = table is not None and len(drawable(table, limit)) > 0
+    return roofline_figure(table, limit, device=parts.device) if table is not None and drawn else None
+
+
+def _pareto(parts: _Run) -> Figure | None:
+    found = parts.tables.cost_quality
+    return pareto_figure(found, order=parts.order, labels=parts.labels, device=parts.device) if found else None
+
+
+def _scaling(parts: _Run) -> Figure | None:
+    return scaling_figure(grid_cells(parts.records), device=parts.device)
+
+
+def _precision(parts: _Run) -> Figure | None:
+    maps, scores = (parts.tables.grid.get(name) for name in ("precision_maps", "precision_scores"))
+    return precision_figure(maps, scores, device=parts.device)
+
+
 def _evaluator_sensitivity(parts: _Run) -> Figure | None:
     found = parts.tables.sensitivity
     return sensitivity_figure(found, labels=parts.labels) if found else None
 
 
+def _stopping(parts: _Run) -> Figure | None:
+    found = parts.tables.stopping
+    return stopping_figure(found, arms=parts.order, labels=parts.labels) if found else None
+
+
+def _metric_agreement(parts: _Run) -> Figure | None:
+    table = parts.tables.trust.agreement
+    return agreement_figure(table, titles=metric_titles(parts.tables.ranking)) if len(table) else None
+
+
+def _validity(parts: _Run) -> Figure | None:
+    found = parts.tables.trust.validity
+    return validity_figure(found) if found else None
+
+
+def _corruption(parts: _Run) -> Figure | None:
+    found = parts.tables.trust.reactions
+    return corruption_figure(found, arms=parts.order, labels=parts.labels) if found else None
+
+
 _FIGURES: dict[str, Callable[[_Run], Figure | None]] = {
     "curves": _curves,
     "scores": _scores,
+    "critical_difference": _critical_difference,
+    "convergence": _convergence,
+    "stopping": _stopping,
     "evaluator_sensitivity": _evaluator_sensitivity,
+    "metric_agreement": _metric_agreement,
+    "validity": _validity,
+    "corruption": _corruption,
     "gallery": _gallery,
     "strip": _strip,
     "cost": _cost,
+    "pareto": _pareto,
+    "roofline": _roofline,
+    "scaling": _scaling,
+    "precision": _precision,
 }
 
 

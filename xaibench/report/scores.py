@@ -1,5 +1,6 @@
 """Scores of all arms from records: one row per metric and arm, and the paired comparisons between the arms."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +16,7 @@ from xaibench.statistics.intervals import N_RESAMPLES, Interval, mean_intervals
 from xaibench.statistics.paired import compare_pairs
 from xaibench.statistics.sample_size import images_needed
 
-NO_SCORES = ("sanity", "timing")
+NO_SCORES = ("sanity", "timing", "precision")
 """Families of metrics with tables of their own."""
 
 SUMMARY_COLUMNS = [
@@ -26,6 +27,9 @@ COMPARISON_COLUMNS = [
     "metric", "variant", "first", "second", "n", "difference", "low", "high", "superiority", "superiority_low",
     "superiority_high", "p", "p_adjusted", "family", "test", "images_80", "images_95", "note",
 ]  # fmt: skip
+
+NAMED = ("named_difference", "named_images_80", "named_images_95")
+"""More columns of the comparisons, where a difference to find was named."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,7 @@ def analyse(
     records: pd.DataFrame,
     *,
     layers: Sequence[str] | None = None,
+    difference: float | None = None,
     confidence: float = 0.95,
     n_resamples: int = N_RESAMPLES,
     seed: int = 0,
@@ -104,13 +109,24 @@ def analyse(
         Columns as `Record`.
     layers : sequence of str, optional
         From shallow to deep, for the order of rows.
+    difference : float, optional
+        A difference of means, in each metric's unit, for which to tell how many images would find it, too.
     confidence, n_resamples, seed
         Of the intervals and tests.
+
+    Raises
+    ------
+    ValueError
+        If `difference` is not above 0.
     """
+    if difference is not None and not 0 < difference < math.inf:
+        raise ValueError(f"difference is a difference of means above 0, such as 0.05; got {difference}")
     scored = records[~has_own_table(records) & (records["image"] != "")]
     order = arms(records, layers)
     options: dict[str, Any] = {"confidence": confidence, "n_resamples": n_resamples, "seed": seed}
-    return [_analyse_one(rows, order, options) for _, rows in scored.groupby(["metric", "variant"], sort=False)]
+    return [
+        _analyse_one(rows, order, difference, options) for _, rows in scored.groupby(["metric", "variant"], sort=False)
+    ]
 
 
 def has_own_table(records: pd.DataFrame) -> pd.Series:
@@ -132,7 +148,8 @@ def comparisons(analysis: Sequence[MetricScores]) -> pd.DataFrame:
             named = scores.comparisons.assign(metric=scores.metric, variant=scores.variant)
             for side in ("first", "second"):
                 named[side] = named[side].map(arm_label)
-            tables.append(named[COMPARISON_COLUMNS])
+            asked = [column for column in NAMED if column in named]
+            tables.append(named[[*COMPARISON_COLUMNS[:-1], *asked, "note"]])
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=COMPARISON_COLUMNS)
 
 
@@ -146,7 +163,9 @@ def by_image(rows: pd.DataFrame, order: Sequence[Arm]) -> pd.DataFrame:
     return table
 
 
-def _analyse_one(rows: pd.DataFrame, order: list[Arm], options: dict[str, Any]) -> MetricScores:
+def _analyse_one(
+    rows: pd.DataFrame, order: list[Arm], difference: float | None, options: dict[str, Any]
+) -> MetricScores:
     first = rows.iloc[0]
     values = by_image(rows, order)
     direction = higher_is_better(first["metric"], first["settings"])
@@ -164,18 +183,23 @@ def _analyse_one(rows: pd.DataFrame, order: list[Arm], options: dict[str, Any]) 
         best = best_set(values, compared, higher_is_better=direction)
     return MetricScores(
         first["metric"], first["variant"], values, direction if of_arms else None,
-        dict(zip(columns, intervals, strict=True)), _with_sample_sizes(compared, values), best,
+        dict(zip(columns, intervals, strict=True)), _with_sample_sizes(compared, values, difference), best,
         concordance(values), rows,
     )  # fmt: skip
 
 
-def _with_sample_sizes(compared: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:
-    needed: dict[str, list[float]] = {"images_80": [], "images_95": []}
+def _with_sample_sizes(compared: pd.DataFrame, values: pd.DataFrame, difference: float | None) -> pd.DataFrame:
+    """Add how many images would find the difference seen and, where one is named, that one."""
+    wanted: dict[str, tuple[float | None, float]] = {"images_80": (None, 0.8), "images_95": (None, 0.95)}
+    if difference is not None:
+        wanted |= {NAMED[1]: (difference, 0.8), NAMED[2]: (difference, 0.95)}
+    needed: dict[str, Any] = {column: [] for column in wanted}
     for first, second, family in compared[["first", "second", "family"]].itertuples(index=False):
-        differences = values[first] - values[second]
-        for column, power in (("images_80", 0.8), ("images_95", 0.95)):
-            needed[column].append(images_needed(differences, power=power, n_comparisons=max(1, int(family))).n)
-    return compared.assign(**needed)
+        differences = values[first].to_numpy(float) - values[second].to_numpy(float)
+        for column, (size, power) in wanted.items():
+            found = images_needed(differences, difference=size, power=power, n_comparisons=max(1, int(family)))
+            needed[column].append(found.n)
+    return compared.assign(**needed) if difference is None else compared.assign(**{NAMED[0]: difference}, **needed)
 
 
 def _summary_rows(scores: MetricScores) -> Iterator[list]:

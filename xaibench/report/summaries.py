@@ -11,6 +11,7 @@ from scipy import stats
 
 from xaibench.report.checks import Cascade
 from xaibench.report.labels import Arm, arms
+from xaibench.report.timing_grid import without_grid
 from xaibench.statistics.intervals import mean_curve_band
 
 
@@ -72,14 +73,15 @@ def cascade_lines(cascade: Cascade, similarity: str) -> dict[Arm, MeanLine]:
 
 def phase_costs(records: pd.DataFrame, metric: str = "milliseconds") -> pd.DataFrame:
     """One row a layer and one column a phase, both in the order of their first row; NaN where not measured."""
-    rows = records[(records["metric"] == metric) & (records["status"] == "ok")]
+    rows = without_grid(records[(records["metric"] == metric) & (records["status"] == "ok")])
     table = rows.pivot_table(index="layer", columns="variant", values="value", aggfunc="median")
     return table.reindex(index=unique(rows["layer"]), columns=unique(rows["variant"]))
 
 
 def unique(values: Iterable[Hashable]) -> list[str]:
     """Different values in the order in which they first appear."""
-    return [str(value) for value in dict.fromkeys(values)]
+    different = values.unique() if isinstance(values, pd.Series) else dict.fromkeys(values)
+    return [str(value) for value in different]
 
 
 def _line(x: Float[ndarray, " n"], values: Float[ndarray, "images n"], *, n_undefined: int) -> MeanLine:

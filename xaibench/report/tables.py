@@ -1,20 +1,31 @@
 """All tables of a run, from its records alone: computed once, shown by page and terminal, written to a folder."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from xaibench.report.convergence import MetricConvergence, converged, convergence_table
+from xaibench.report.corruption_chains import Chain
 from xaibench.report.cost import cost, timing
+from xaibench.report.cost_quality import CostQuality, cost_quality, cost_quality_table
+from xaibench.report.estimates import estimates, reliabilities
 from xaibench.report.evaluator_sensitivity import Sensitivity, evaluator_sensitivity
 from xaibench.report.evaluator_words import sensitivity_tables
 from xaibench.report.findings import Findings, find
+from xaibench.report.latex import comparison_latex, score_latex, verdict_latex
+from xaibench.report.limits import memory, path_checks, roofline
+from xaibench.report.precision_table import precision_maps, precision_scores
 from xaibench.report.sanity import sanity
 from xaibench.report.sanity_rule import SanityRule
 from xaibench.report.scores import MetricScores, analyse, comparisons, summary
-from xaibench.report.writers import score_latex, score_markdown, to_csv, to_markdown
+from xaibench.report.stopping import Stopping, noted, stopping_table
+from xaibench.report.timing_grid import timing_grid, without_grid
+from xaibench.report.trust import Trust, trust, without_corrupted
+from xaibench.report.writers import score_markdown, to_csv, to_markdown
 from xaibench.statistics.intervals import N_RESAMPLES, check_confidence
 
 __all__ = [
@@ -37,14 +48,16 @@ AGREEMENT_COLUMNS = ["metric", "variant", "kendalls_w", "chi_square", "p", "n_im
 @dataclass(frozen=True)
 class Tables:
     """The tables of a run; `scores` holds the analysis behind `summary` and `comparisons`, `findings` what the sanity
-    checks say, `sensitivity` how the ranking moves with each choice of a metric.
+    checks say, `sensitivity` how the ranking moves with each choice of a metric, `trust` whether metrics can be trusted.
 
-    `cost` and `timing` hold what a clock measured; the others do not.
+    `cost`, `timing`, `limits` and what is made of them hold what a clock or a memory meter measured; the others do not.
     """
 
     summary: pd.DataFrame
+    estimates: pd.DataFrame
     comparisons: pd.DataFrame
     agreement: pd.DataFrame
+    reliability: pd.DataFrame
     sanity: pd.DataFrame
     cost: pd.DataFrame
     timing: pd.DataFrame
@@ -52,7 +65,21 @@ class Tables:
     scores: list[MetricScores] = field(repr=False)
     findings: Findings = field(default_factory=Findings, repr=False)
     sensitivity: list[Sensitivity] = field(default_factory=list, repr=False)
+    grid: dict[str, pd.DataFrame] = field(default_factory=dict, repr=False)
+    limits: dict[str, pd.DataFrame] = field(default_factory=dict, repr=False)
+    trust: Trust = field(default_factory=Trust, repr=False)
     confidence: float = 0.95
+    stopping: Stopping | None = field(default=None, repr=False)
+
+    @cached_property
+    def convergence(self) -> list[MetricConvergence]:
+        """How the answer of each metric that ranks arms settled with the number of images."""
+        return converged(self.ranking)
+
+    @property
+    def cost_quality(self) -> list[CostQuality]:
+        """What the arms score and cost, for one or two metrics."""
+        return cost_quality(self.ranking, self.timing, self.cost)
 
     @property
     def ranking(self) -> list[MetricScores]:
@@ -62,9 +89,15 @@ class Tables:
 
     def frames(self) -> dict[str, pd.DataFrame]:
         """The tables by name, in the order in which to show them."""
-        names = ("summary", "comparisons", "agreement", "sanity", "cost", "timing", "images")
+        names = (
+            "summary", "estimates", "comparisons", "agreement", "reliability", "sanity", "cost", "timing", "images",
+        )  # fmt: skip
         own = {name: getattr(self, name) for name in names}
-        return own | self.findings.tables | sensitivity_tables(self.sensitivity)
+        own |= {} if self.stopping is None else {"stopping": stopping_table(self.stopping)}
+        own |= {"cost_quality": cost_quality_table(self.cost_quality)} if self.cost_quality else {}
+        own |= {"convergence": convergence_table(self.convergence)} if self.convergence else {}
+        own |= self.limits
+        return own | self.grid | self.findings.tables | sensitivity_tables(self.sensitivity) | self.trust.tables()
 
 
 def make_tables(
@@ -72,6 +105,9 @@ def make_tables(
     *,
     layers: Sequence[str] | None = None,
     rule: SanityRule | None = None,
+    stopping: Stopping | None = None,
+    chains: Sequence[Chain] = (),
+    difference: float | None = None,
     confidence: float = 0.95,
     n_resamples: int = N_RESAMPLES,
     seed: int = 0,
@@ -86,6 +122,12 @@ def make_tables(
         From shallow to deep, as in the run's settings; by first appearance where not given.
     rule : SanityRule, optional
         When a map passes the randomization test; the default one where not given.
+    stopping : Stopping, optional
+        What the rule found by which the run could stop early.
+    chains : sequence of Chain
+        Corrupted explainers, told of by `trust` and in no other table; see `chains_of`.
+    difference : float, optional
+        A difference of means to find, in each metric's unit: comparisons then tell how many images would do, too.
     confidence : float
         Of all intervals but those of the rule, which has its own.
     n_resamples, seed : int
@@ -93,20 +135,42 @@ def make_tables(
     """
     check_confidence(confidence)
     options: dict[str, Any] = {"layers": layers, "confidence": confidence, "n_resamples": n_resamples, "seed": seed}
-    scores = analyse(records, **options)
-    return Tables(
-        summary=summary(scores),
-        comparisons=comparisons(scores),
+    whole, records = records, without_corrupted(records, chains)
+    scores = analyse(records, difference=difference, **options)
+    tables = Tables(
+        summary=noted(summary(scores), stopping),
+        estimates=noted(estimates(scores, records), stopping),
+        comparisons=noted(comparisons(scores), stopping),
         agreement=agreement(scores),
+        reliability=reliabilities(scores, seed=seed),
         sanity=sanity(records, **options),
         cost=cost(records, layers=layers),
-        timing=timing(records, layers=layers),
+        timing=timing(without_grid(records), layers=layers),
         images=images(records),
         scores=scores,
         findings=find(records, rule=rule, **options),
         sensitivity=evaluator_sensitivity(scores, confidence=confidence, n_resamples=n_resamples, seed=seed),
+        grid=_grid(records),
+        limits=_limits(without_grid(records), layers),
         confidence=confidence,
+        stopping=stopping,
     )
+    of_images = {name: option for name, option in options.items() if name != "layers"}
+    return replace(tables, trust=trust(whole, tables.ranking, chains=chains, **of_images))
+
+
+def _limits(records: pd.DataFrame, layers: Sequence[str] | None) -> dict[str, pd.DataFrame]:
+    """What the explanation path needs against what it takes; none where it was not counted."""
+    made = {"path_checks": path_checks, "memory": memory, "roofline": roofline}
+    tables = {name: make(records, layers=layers) for name, make in made.items()}
+    return {name: table for name, table in tables.items() if len(table)}
+
+
+def _grid(records: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Tables of a timing grid; none where there is no grid."""
+    made = {"timing_grid": timing_grid, "precision_maps": precision_maps, "precision_scores": precision_scores}
+    tables = {name: make(records) for name, make in made.items()}
+    return {name: table for name, table in tables.items() if len(table)}
 
 
 def agreement(scores: Sequence[MetricScores]) -> pd.DataFrame:
@@ -134,7 +198,7 @@ def images(records: pd.DataFrame) -> pd.DataFrame:
 def write_tables(
     records: pd.DataFrame | Tables, folder: Path | str, *, layers: Sequence[str] | None = None
 ) -> list[Path]:
-    """Write every table as CSV and Markdown, and the scores of all arms as Markdown and LaTeX for a paper.
+    """Write every table as CSV and Markdown; scores, comparisons and sanity verdicts as LaTeX for a paper, too.
 
     Parameters
     ----------
@@ -156,7 +220,12 @@ def write_tables(
     texts = {f"{name}.csv": to_csv(frame) for name, frame in tables.frames().items()}
     texts |= {f"{name}.md": to_markdown(frame) for name, frame in tables.frames().items()}
     texts["scores.md"] = score_markdown(tables.ranking, confidence=tables.confidence)
-    texts["scores.tex"] = score_latex(tables.ranking, confidence=tables.confidence)
+    papers = {
+        "scores.tex": score_latex(tables.ranking, confidence=tables.confidence),
+        "comparisons.tex": comparison_latex(tables.ranking, confidence=tables.confidence),
+        "sanity_verdicts.tex": verdict_latex(tables.findings.verdicts, confidence=tables.findings.rule.confidence),
+    }
+    texts |= {name: text for name, text in papers.items() if text}
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8", newline="\n")
     return [folder / name for name in texts]

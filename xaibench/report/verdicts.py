@@ -4,10 +4,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from xaibench.report.labels import Arm, spoken
 from xaibench.report.scores import MetricScores
 from xaibench.report.wording import counted, listed, lowered, number, p_at_least, p_at_most, p_text
 from xaibench.statistics.best import best_set
+from xaibench.statistics.intervals import mean_interval
 from xaibench.statistics.sample_size import fewest_images, images_needed
 
 
@@ -145,14 +148,20 @@ def _named(of: Verdict, arms: Sequence[Arm], everything: str = "") -> str:
 
 
 def _estimate(of: Verdict) -> str:
+    """Mean of the best arm, over the images on which it is the best: those on which all candidates have a value."""
     assert of.best is not None
-    interval = of.scores.intervals[of.best]
+    interval, images = of.scores.intervals[of.best], ""
+    complete = of.scores.values[of.scores.candidates].dropna()[of.best]
+    if len(complete) < interval.n:
+        zero_or_one = bool(np.isin(complete, (0.0, 1.0)).all())
+        interval = mean_interval(complete, proportion=zero_or_one, confidence=of.scores.confidence)
+        images = " on which every layer has a value"
     between = (
         f"; {100 * of.scores.confidence:g} % interval {number(interval.low)} to {number(interval.high)}"
         if math.isfinite(interval.low)
         else ""
     )
-    return f"{number(interval.estimate)} ({counted(interval.n, 'image')}{between})"
+    return f"{number(interval.estimate)} ({counted(interval.n, 'image')}{images}{between})"
 
 
 def _beats(of: Verdict) -> str:

@@ -25,8 +25,8 @@ def fixed(value: float, decimals: int = 2) -> str:
 
 
 def lowered(title: str) -> str:
-    """A title within a sentence: ``best IoU``."""
-    return title[:1].lower() + title[1:]
+    """A title within a sentence: ``best IoU``, but ``ROAD``."""
+    return title if title[1:2].isupper() else title[:1].lower() + title[1:]
 
 
 def capital(text: str) -> str:

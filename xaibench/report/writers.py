@@ -1,4 +1,4 @@
-"""Tables as text: CSV for programs, Markdown for reading, LaTeX for papers. The same table gives the same bytes."""
+"""Tables as text: CSV for programs, Markdown for reading. The same table gives the same bytes."""
 
 import math
 from collections.abc import Sequence
@@ -7,14 +7,9 @@ import numpy as np
 import pandas as pd
 
 from xaibench.report.labels import Arm, arm_label
+from xaibench.report.latex import significance_mark
 from xaibench.report.scores import MetricScores
 from xaibench.report.wording import UNDEFINED, interval_text, number
-
-_MARKS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))
-_LATEX = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "–": "--",
-}  # fmt: skip
 
 
 def to_csv(table: pd.DataFrame) -> str:
@@ -48,27 +43,6 @@ def score_markdown(scores: Sequence[MetricScores], *, confidence: float = 0.95) 
     return pipe_table(header, rows, [False] * len(header)) + f"\n{_caption(confidence)}\n"
 
 
-def score_latex(scores: Sequence[MetricScores], *, confidence: float = 0.95) -> str:
-    """`score_markdown` as a LaTeX table; it needs the package ``booktabs``."""
-    ranking, order = _ranking(scores)
-    cells = {latex(_heading(one)): [latex(_score_cell(one, arm)) for arm in order] for one in ranking}
-    bold = {
-        latex(_heading(one)): ["textbf:--rwrap;" if arm in one.best.members else "" for arm in order] for one in ranking
-    }
-    index = pd.Index([latex(arm_label(arm)) for arm in order], dtype=object)
-    table = pd.DataFrame(cells, index=index, dtype=object)
-    styler = table.style.apply(lambda _: pd.DataFrame(bold, index=index, dtype=object), axis=None)
-    return styler.to_latex(
-        hrules=True, column_format="l" * (1 + len(ranking)), caption=latex(_caption(confidence)), position="t",
-        position_float="centering", label="tab:scores",
-    )  # fmt: skip
-
-
-def latex(text: str) -> str:
-    """Text with LaTeX's own characters escaped, arrows as mathematics."""
-    return "".join(_LATEX.get(character, character) for character in text)
-
-
 def _ranking(scores: Sequence[MetricScores]) -> tuple[list[MetricScores], list[Arm]]:
     ranking = [one for one in scores if one.higher_is_better is not None]
     return ranking, list(dict.fromkeys(arm for one in ranking for arm in one.arms))
@@ -83,7 +57,7 @@ def _score_cell(scores: MetricScores, arm: Arm) -> str:
     if interval is None:
         return UNDEFINED
     p = scores.best.p.get(arm, math.nan)
-    mark = next((sign for level, sign in _MARKS if p < level), "")
+    mark = significance_mark(p)
     undefined = f" ({interval.n_undefined} undefined)" if interval.n_undefined else ""
     return interval_text(interval.estimate, interval.low, interval.high) + mark + undefined
 

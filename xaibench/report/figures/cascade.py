@@ -13,8 +13,6 @@ from xaibench.report.labels import Arm
 from xaibench.report.similarities import ORDERS, title
 from xaibench.report.summaries import MeanLine
 
-_COLUMNS = 3
-
 
 def plot_cascade(
     axes: Axes,
@@ -75,8 +73,10 @@ def cascade_figure(
     labels: Mapping[Arm, str],
     bands: Mapping[str, Mapping[Arm, Band]] | None = None,
     order: str = "top_down",
+    columns: int = 3,
+    width: float | None = None,
 ) -> Figure:
-    """Draw one panel for each similarity, in rows of three, with one key for all.
+    """Draw one panel for each similarity, in rows of `columns`, with one key for all.
 
     Parameters
     ----------
@@ -87,23 +87,34 @@ def cascade_figure(
         See `plot_cascade`.
     order : str
         How the cascade went.
+    columns : int
+        Panels beside each other.
+    width : float, optional
+        Of the figure, in inches; by the columns where not given.
     """
     drawn = {similarity: lines for similarity, lines in panels.items() if lines}
     styles = arm_styles(list(dict.fromkeys(arm for lines in drawn.values() for arm in lines)))
-    columns = min(_COLUMNS, len(drawn))
+    columns = min(columns, len(drawn))
     n_rows = math.ceil(len(drawn) / columns)
+    per_row = 2 * columns if width is None else max(2, int(width))
     with styled():
-        figure = new_figure(3.4 * columns + 0.6, 3.1 * n_rows + 0.4 + 0.17 * math.ceil(len(styles) / (2 * columns)))
+        figure = new_figure(width or 3.4 * columns + 0.6, 3.1 * n_rows + 0.4 + 0.17 * math.ceil(len(styles) / per_row))
         shown = figure.subplots(n_rows, columns, squeeze=False, sharey=True).ravel()
         for axes, (similarity, lines) in zip(shown, drawn.items(), strict=False):
             own = (bands or {}).get(similarity)
             plot_cascade(axes, lines, modules=modules, styles=styles, labels=labels, bands=own)
             axes.set_title(title(similarity))
+            if width is not None:
+                axes.tick_params(axis="x", labelsize=6.5)
         for axes in shown[len(drawn) :]:
             axes.set_visible(False)
         figure.supylabel("similarity with the trained model's map", fontsize=8.5)
         unrelated = "  ·  grey: 95 % of pairs of unrelated maps" if bands and any(bands.values()) else ""
-        figure.supxlabel(ORDERS.get(order, order) + unrelated, fontsize=8.5)
+        words = ORDERS.get(order, order) + unrelated
+        figure.supxlabel(
+            words if width is None else words.replace("  ·  ", "\n").replace(" (", "\n("),
+            fontsize=8.5 if width is None else 7,
+        )
         handles, names = shown[0].get_legend_handles_labels()
-        figure.legend(handles, names, loc="outside upper center", ncols=min(2 * columns, len(styles)))
+        figure.legend(handles, names, loc="outside upper center", ncols=min(per_row, len(styles)))
     return figure

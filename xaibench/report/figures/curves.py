@@ -1,11 +1,12 @@
 """Deletion and insertion: the mean curve of every arm with its 95 % band."""
 
+import math
 from collections.abc import Mapping
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from xaibench.report.figures.style import ArmStyle, arm_styles, new_figure, styled
+from xaibench.report.figures.style import ArmStyle, arm_styles, new_figure, set_small, styled
 from xaibench.report.labels import Arm
 from xaibench.report.summaries import MeanLine
 
@@ -54,18 +55,32 @@ def plot_curves(
     return axes
 
 
-def curves_figure(curves: Mapping[str, Mapping[Arm, MeanLine]], *, labels: Mapping[Arm, str]) -> Figure:
-    """Draw one panel for each metric that has curves, by its name."""
+def curves_figure(
+    curves: Mapping[str, Mapping[Arm, MeanLine]],
+    *,
+    labels: Mapping[Arm, str],
+    columns: int | None = None,
+    width: float | None = None,
+) -> Figure:
+    """Draw one panel for each metric that has curves, by its name; side by side, or in rows of `columns`.
+
+    `width` is the figure's in inches, 4.3 for each column where not given.
+    """
     drawn = {metric: lines for metric, lines in curves.items() if lines}
     styles = arm_styles(list(dict.fromkeys(arm for lines in drawn.values() for arm in lines)))
     with styled():
-        figure = new_figure(4.3 * len(drawn), 3.7)
-        panels = figure.subplots(1, len(drawn), squeeze=False, sharey=True)[0]
-        for axes, (metric, lines) in zip(panels, drawn.items(), strict=True):
+        columns = min(columns or len(drawn), len(drawn))
+        lines_of_panels = math.ceil(len(drawn) / columns)
+        figure = new_figure(width or 4.3 * columns, lines_of_panels * min(3.7, (width or 9) / columns))
+        panels = figure.subplots(lines_of_panels, columns, squeeze=False, sharey=True)
+        for axes, (metric, lines) in zip(panels.ravel(), drawn.items(), strict=False):
             lower = metric == "deletion"
             plot_curves(axes, lines, styles=styles, labels=labels, lower_is_better=lower)
             n_images = max(line.n_images for line in lines.values())
             axes.set_title(f"{metric.capitalize()} ({'lower' if lower else 'higher'} is better)")
             axes.set_xlabel(f"{X_LABELS.get(metric, 'fraction of pixels')}  ·  n = {n_images} images, 95 % bands")
-        panels[0].set_ylabel("score of the target class")
+            if width is not None:
+                set_small(axes)
+        for axes in panels[:, 0]:
+            axes.set_ylabel("score of the target class")
     return figure

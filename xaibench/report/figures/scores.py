@@ -1,6 +1,7 @@
 """Scores: a dot with its 95 % interval for each arm, one panel a metric, the best set marked."""
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
@@ -35,18 +36,25 @@ def plot_scores(axes: Axes, scores: MetricScores, *, arms: Sequence[Arm], styles
 
 
 def scores_figure(
-    metrics: Sequence[MetricScores], *, arms: Sequence[Arm], labels: Mapping[Arm, str], columns: int = 4
+    metrics: Sequence[MetricScores],
+    *,
+    arms: Sequence[Arm],
+    labels: Mapping[Arm, str],
+    columns: int = 4,
+    width: float | None = None,
 ) -> Figure:
-    """Draw one panel for each metric, in rows of `columns`."""
+    """Draw one panel for each metric, in rows of `columns`; `width` in inches, by the columns where not given."""
     styles = arm_styles(arms)
     columns = min(columns, len(metrics))
     lines = math.ceil(len(metrics) / columns)
     n_layered = sum(bool(layer) for _, layer in arms)
     with styled():
-        figure = new_figure(1.95 * columns + 1.0, lines * (0.24 * len(arms) + 0.85) + 0.3)
+        figure = new_figure(width or 1.95 * columns + 1.0, lines * (0.24 * len(arms) + 0.85) + 0.3)
         panels = figure.subplots(lines, columns, squeeze=False, sharey=True).ravel()
         for axes, scores in zip(panels, metrics, strict=False):
             plot_scores(axes, scores, arms=arms, styles=styles)
+            if width is not None:
+                axes.set_title(textwrap.fill(metric_title(scores.metric), 15), fontsize=8)
             if 0 < n_layered < len(arms):
                 axes.axhline(n_layered - 0.5, color=FAINT, linewidth=0.6, linestyle=(0, (2, 2)))
         for axes in panels[len(metrics) :]:
@@ -54,5 +62,5 @@ def scores_figure(
         for axes in panels[::columns]:
             axes.set_yticks(range(len(arms)), [labels[arm] for arm in arms])
         note = "mean over images with 95 % interval  ·  filled: the best set, arms that cannot be told from the best"
-        figure.supxlabel(note, fontsize=7.5, color=FAINT)
+        figure.supxlabel(note if width is None else note.replace("  ·  ", "\n"), fontsize=7.5, color=FAINT)
     return figure

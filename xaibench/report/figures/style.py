@@ -9,6 +9,9 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
@@ -120,9 +123,30 @@ def save(figure: Figure, folder: Path, name: str) -> tuple[Path, Path]:
     folder.mkdir(parents=True, exist_ok=True)
     png, svg = folder / f"{name}.png", folder / f"{name}.svg"
     with styled():
-        figure.savefig(png, metadata={"Software": None})
-        figure.savefig(svg, metadata={"Date": None, "Creator": None})
+        # unlike savefig, a canvas draws once: its layout is found while drawing
+        FigureCanvasAgg(figure).print_png(png, metadata={"Software": None})
+        FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None, "Creator": None})
     return png, svg
+
+
+def save_pdf(figure: Figure, file: Path) -> Path:
+    """Write a figure as PDF with embedded TrueType fonts, without dates or versions in it."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with styled():
+        FigureCanvasPdf(figure).print_pdf(file, metadata={"CreationDate": None, "Creator": None, "Producer": None})
+    return file
+
+
+def set_small(axes: Axes) -> Axes:
+    """Set an axes' words for the column of a paper: small, and still readable at the size they have there."""
+    axes.title.set_fontsize(8)
+    axes.xaxis.label.set_fontsize(6.5)
+    axes.yaxis.label.set_fontsize(7)
+    axes.tick_params(labelsize=6.5)
+    legend = axes.get_legend()
+    for text in [legend.get_title(), *legend.get_texts()] if legend else []:
+        text.set_fontsize(6)
+    return axes
 
 
 def blank(axes: Axes) -> Axes:
