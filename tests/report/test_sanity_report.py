@@ -204,7 +204,7 @@ def test_a_line_chart_leaves_room_for_the_bars():
 
 def test_the_answer_tells_the_verdicts(tables):
     said = answer(tables)
-    text = next(one for one in said.sentences if "by the rule" in one)
+    text = said.headline  # there are no scores
     assert text.startswith("The maps of Grad-CAM at all 4 layers, the gradient")
     assert (
         "the maps of guided backpropagation and guided Grad-CAM at layer4.2 do not depend on what was learned" in text

@@ -96,7 +96,7 @@ def answer(records: pd.DataFrame | Tables, *, first: Sequence[str] = FIRST, alph
 def _without_scores(tables: Tables, checked: Sequence[str], cost: str) -> str:
     """Headline of a run that scored no map: what its sanity checks say, or else what an explanation costs."""
     if len(tables.sanity):
-        return " ".join(checked)
+        return checked[0]
     return cost if path_milliseconds(tables.timing) else NO_SCORES
 
 
