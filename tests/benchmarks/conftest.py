@@ -4,7 +4,6 @@ import os
 
 import torch
 
-
 ROUNDS_KEPT = 50
 
 

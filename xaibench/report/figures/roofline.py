@@ -59,9 +59,7 @@ def plot_roofline(axes: Axes, table: pd.DataFrame, roof: Roof) -> Axes:
         axes.plot(*place, marker, color=colour, **_LOOK, zorder=3)
         if phase == BACKWARD:  # the one whose place depends on the layer
             offset, side = next(sides)  # in turns, as neighbours' names would cover each other
-            axes.annotate(
-                str(layer), place, xytext=offset, textcoords="offset points", ha=side, fontsize=7, color=INK
-            )  # fmt: skip
+            axes.annotate(str(layer), place, xytext=offset, textcoords="offset points", ha=side, fontsize=7, color=INK)
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.grid(which="major")
