@@ -32,7 +32,7 @@ from xaibench.shards.sanity import sanity_shards
 from xaibench.shards.scores import settings_of
 from xaibench.shards.timing import time_path
 from xaibench.shards.timing_grid import grid_shards
-from xaibench.shards.within_memory import score_within_memory
+from xaibench.shards.within_memory import WithinMemory
 from xaibench.timing.conditions import device_name
 from xaibench.timing.grid import TimingGrid
 from xaibench.workbench import Workbench, load_classifier, set_up
@@ -63,7 +63,8 @@ def run_experiment(settings: RunSettings, *, progress: bool = True) -> Path:
     SanityRule.of(asdict(settings))
     StopRule.of(asdict(settings))
     bench = set_up(settings)
-    shards, identity = plan(bench), _identity(bench)
+    scoring = WithinMemory(bench)
+    shards, identity = plan(bench, scoring), _identity(bench)
     folder = RunFolder.create(
         _path(settings, identity),
         identity,
@@ -79,7 +80,7 @@ def run_experiment(settings: RunSettings, *, progress: bool = True) -> Path:
         values_digest=values_digest(records),
         question=settings.question,
         verdict=settings.verdict,
-        inference=_inference(bench),
+        inference=_inference(scoring.bench),
         **_stopping(folder, records),
     )
     report = write_report(folder.path)
@@ -88,10 +89,13 @@ def run_experiment(settings: RunSettings, *, progress: bool = True) -> Path:
     return folder.path
 
 
-def plan(bench: Workbench) -> list[Shard]:
-    """Cut the work into shards; the settings alone decide them, so a resumed run has the same."""
+def plan(bench: Workbench, scoring: WithinMemory | None = None) -> list[Shard]:
+    """Cut the work into shards; the settings alone decide them, so a resumed run has the same.
+
+    `scoring` does the shards of scores, and tells afterwards which batch size fitted the memory.
+    """
     n = len(bench.dataset)
-    shards = [*_scores_shards(bench), *sanity_shards(bench)]
+    shards = [*_scores_shards(bench, scoring or WithinMemory(bench)), *sanity_shards(bench)]
     if isinstance(bench.timing, TimingGrid):
         shards += grid_shards(bench, bench.timing)
     elif bench.timing is not None:
@@ -100,7 +104,7 @@ def plan(bench: Workbench) -> list[Shard]:
     return shards
 
 
-def _scores_shards(bench: Workbench) -> list[Shard]:
+def _scores_shards(bench: Workbench, scoring: WithinMemory) -> list[Shard]:
     """Cut the images into shards; where the run may stop early, each looks first at what those before it settle."""
     visits, size, per_image = bench.visits, bench.settings.shard_size, _passes_per_image(bench)
     parts = [visits[begin : begin + size] for begin in range(0, len(visits), size)]
@@ -108,7 +112,7 @@ def _scores_shards(bench: Workbench) -> list[Shard]:
     stopper, shards = _stopper(bench, names), []
     for name, part in zip(names, parts, strict=True):
         unless = None if stopper is None else partial(stopper.needless, name)
-        shards.append(Shard(name, partial(score_within_memory, bench, part), per_image * len(part), unless))
+        shards.append(Shard(name, partial(scoring.score, part), per_image * len(part), unless))
     return shards
 
 
@@ -119,7 +123,7 @@ def _stopper(bench: Workbench, shards: Sequence[str]) -> Stopper | None:
         return None
     arms = [(name, layer) for name, explainer in bench.explainers.items() for layer in explainer.layers]
     rule.check(settings_of(bench.metrics[rule.metric], resize=""), arms)
-    return Stopper(rule, shards, total=len(bench.dataset))
+    return Stopper(rule, shards, total=len(bench.dataset), arms=arms)
 
 
 def _stopping(folder: RunFolder, records: pd.DataFrame) -> dict[str, Any]:

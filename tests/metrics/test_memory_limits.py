@@ -25,7 +25,13 @@ def at_most(limit, error):
 
 @pytest.mark.parametrize(
     "error",
-    [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError(CPU), MemoryError(), RuntimeError("std::bad_alloc")],
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be reported later"),
+        RuntimeError(CPU),
+        MemoryError(),
+        RuntimeError("std::bad_alloc"),
+    ],
 )
 def test_halves_until_it_fits_and_says_so(error, caplog):
     work, tried = at_most(3, error)

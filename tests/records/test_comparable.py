@@ -47,6 +47,7 @@ def test_which_images_is_no_seed_of_the_run():
         {"data": {"seed": 2}},
         {"threads": 4, "device": "cuda", "batch_size": 8},
         {"metric": {"insertion": {"steps": 9}}},
+        {"stop_when": "settled", "stop": {"metric": "insertion", "alpha": 0.05}},
         {"explainer": {"grad_cam": {"layers": ["b"]}, "sobel": {"name": "sobel"}}},
     ],
 )

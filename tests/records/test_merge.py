@@ -69,6 +69,19 @@ def test_images_from_elsewhere_are_not_pooled(tmp_path):
         merge(two(tmp_path, second={"settings": data, "data_digest": "e"}))
 
 
+def test_one_shared_image_pools_no_two_populations(tmp_path):
+    picture, other = np.zeros((1, 2, 2)), np.ones((1, 2, 2))
+    data = {"data": {"name": "shapes", "n": 8, "seed": 1, "variant": "pair"}, "seed": 1}
+    own, theirs = (
+        {"pictures": dict(zip(("00", "01", "02"), shown, strict=True))}
+        for shown in ((picture, picture, picture), (picture, other, other))
+    )
+    elsewhere = {**theirs, "settings": data, "data_digest": "e"}
+    assert len(merge(two(tmp_path / "apart", first=own, second=elsewhere)).set_ups) == 2
+    same = {**own, "settings": data, "data_digest": "e"}
+    assert len(merge(two(tmp_path / "same", first=own, second=same)).set_ups) == 1
+
+
 def test_another_target_leaves_the_scores_out_and_the_times_in(tmp_path):
     clock = {("late", "explanation"): [1.0, 1.1]}
     rows, other = (

@@ -1,11 +1,13 @@
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import pytest
 from compared_runs import scores, written_run
 
+from xaibench.records.run_folder import RunFolder
 from xaibench.report.compare import compare_runs, write_comparison
-from xaibench.report.compare_scores import NOT_TESTED
+from xaibench.report.compare_scores import IMAGES_ONLY, NOT_TESTED, OWN_IMAGES
 from xaibench.statistics.clusters import cluster_intervals
 from xaibench.statistics.hierarchy import crossed_interval
 from xaibench.statistics.intervals import mean_interval
@@ -104,6 +106,33 @@ def test_repetitions_that_disagree_are_told_of_first(tmp_path):
     assert "(05, grad_cam @ early)" in comparison.answer.headline
 
 
+def test_what_the_first_repetition_leaves_undefined_stays_undefined(tmp_path):
+    values = shifted()
+    values[LATE] = np.where(np.arange(12) == 3, np.nan, values[LATE])
+    a = written_run(tmp_path / "a", scores(values))
+    longer = {arm: np.append(own, 0.5) for arm, own in BASE.items()}
+    b = written_run(tmp_path / "b", scores(longer, seconds=2.0))
+    found = compare([a, b]).scores[0].scores
+    assert (found.intervals["", "grad_cam @ late"].n, found.intervals["", "grad_cam @ early"].n) == (12, 13)
+    np.testing.assert_array_equal(found.values["", "grad_cam @ late"], [*values[LATE], 0.5])
+
+
+def test_a_run_that_stopped_early_is_named(tmp_path, better):
+    c = written_run(tmp_path / "c", scores(shifted(), seconds=3.0), model="third")
+    RunFolder.open(c).update(stopping={"stopped_early": True})
+    (said,) = [one for one in compare([*better, c]).answer.sentences if "stopped early" in one]
+    assert said.startswith("third stopped early")
+    assert not [one for one in compare(better).answer.sentences if "stopped early" in one]
+
+
+def test_seeds_that_share_some_images_have_an_interval_of_images_that_says_so(tmp_path):
+    fewer = {arm: own[:9] for arm, own in BASE.items()}
+    a = written_run(tmp_path / "a", scores(BASE))
+    b = written_run(tmp_path / "b", scores(fewer, seconds=2.0), settings={"seed": 1})
+    found = compare([a, b]).scores[0].scores.intervals["", "grad_cam @ late"]
+    assert found == replace(mean_interval(BASE[LATE], **QUICK), note=IMAGES_ONLY)
+
+
 def test_seeds_are_a_second_level(tmp_path):
     a = written_run(tmp_path / "a", scores(BASE))
     b = written_run(tmp_path / "b", scores(shifted(late=0.05), seconds=2.0), settings={"seed": 1})
@@ -141,6 +170,47 @@ def test_a_seed_with_images_of_its_own_holds_them(tmp_path):
     np.testing.assert_allclose(
         (found.estimate, found.low, found.high), (expected.estimate, expected.low, expected.high)
     )
+
+
+def test_runs_that_differ_in_an_explainers_seed_alone_repeat_nothing(tmp_path):
+    drawn = {"random": {"name": "random", "seed": 0}}
+    again = {"random": {"name": "random", "seed": 1}}
+    a = written_run(tmp_path / "a", scores({("random", ""): BASE[SOBEL]}), settings={"explainer": drawn})
+    values = BASE[SOBEL] + 0.05
+    b = written_run(tmp_path / "b", scores({("random", ""): values}, seconds=2.0), settings={"explainer": again})
+    comparison = compare([a, b])
+    assert set(comparison.repeats["kind"]) == {"seed"}
+    found = comparison.scores[0].scores.intervals["", "random"]
+    assert found == crossed_interval(np.stack([BASE[SOBEL], values]))
+    assert "2 seeds, a second level" in " ".join([comparison.answer.headline, *comparison.answer.sentences])
+
+
+def test_means_over_unlike_images_say_so(tmp_path):
+    data = {"name": "shapes", "n": 8, "seed": 2, "variant": "single"}
+    a = written_run(tmp_path / "a", scores(BASE))
+    b = written_run(tmp_path / "b", scores(BASE, seconds=2.0), settings={"data": data}, data_digest="e")
+    means = compare([a, b]).frames()["means"]
+    apart = means["run"] != "all together"
+    assert (means.loc[apart, "note"] == OWN_IMAGES).all()
+    assert (means.loc[~apart, "note"] != OWN_IMAGES).all()
+
+
+def test_images_of_which_another_class_is_explained_stay_paired_and_are_counted(better, tmp_path):
+    def of_class(targets, values, **options):
+        return [replace(row, target=targets[int(row.image)]) for row in scores(values, **options)]
+
+    first, second = [0] * 12, [0] * 9 + [1] * 3
+    a = written_run(tmp_path / "one", of_class(first, BASE), model="small")
+    b = written_run(tmp_path / "two", of_class(second, shifted(late=0.1), seconds=2.0), model="large")
+    comparison = compare([a, b])
+    table = comparison.frames()["differences"]
+    assert set(table["n"]) == {12}
+    assert set(table["other_class"]) == {3}
+    said = " ".join(comparison.answer.sentences)
+    assert "On 3 of 12 images, large explains another class than small; the images stay paired" in said
+    alike = compare(better)
+    assert set(alike.frames()["differences"]["other_class"]) == {0}
+    assert "another class" not in " ".join(alike.answer.sentences)
 
 
 def test_means_side_by_side_are_over_the_same_images(tmp_path):

@@ -54,6 +54,18 @@ def test_a_row_holds_the_intervals_of_its_arm(table, analysis, records):
     assert math.isnan(row["seed_low"])
 
 
+def test_all_intervals_are_of_the_analysis_confidence(records, table):
+    few = records[records["metric"] == "energy_in_mask"]
+    at_80 = estimates(analyse(few, confidence=0.8, n_resamples=299), few)
+    table = table[table["metric"] == "energy_in_mask"].reset_index(drop=True)
+    for low, high in (("low", "high"), ("median_low", "median_high"), ("class_low", "class_high")):
+        wide, narrow = (one[high] - one[low] for one in (table, at_80))
+        compared = narrow.notna() & (wide > 0)
+        assert compared.any()
+        assert (narrow <= wide)[compared].all()
+        assert (narrow < wide)[compared].any()
+
+
 def test_undefined_values_are_a_share(table):
     row = table[(table["metric"] == "energy_in_mask") & (table["arm"] == "grad_cam @ layer1.2")].iloc[0]
     assert (row["n"], row["undefined_share"]) == (10, pytest.approx(1 / 11))

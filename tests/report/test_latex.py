@@ -16,7 +16,7 @@ def scores():
 
 @pytest.fixture(scope="module")
 def verdicts():
-    return sanity_verdicts(synthetic_records(6), n_resamples=199)
+    return sanity_verdicts(synthetic_records(6))
 
 
 def _check(text):

@@ -132,7 +132,7 @@ def test_the_same_run_gives_the_same_page_and_tables(reported_run, text, unrende
 @pytest.mark.slow
 def test_the_same_run_gives_the_same_figures(reported_run):
     before = {file: file.read_bytes() for file in (reported_run / "figures").glob("*.*")}
-    assert len(before) == 14
+    assert len(before) == 22
     redraw.write_report(reported_run)
     assert {file: file.read_bytes() for file in before} == before
 

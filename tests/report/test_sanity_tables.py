@@ -16,7 +16,7 @@ def records() -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def table(records):
-    return sanity(records, n_resamples=500)
+    return sanity(records)
 
 
 def test_one_row_per_arm_and_similarity(table):

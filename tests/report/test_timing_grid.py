@@ -65,6 +65,14 @@ def test_levels_ascend_and_words_keep_their_places(table):
     }
 
 
+def test_a_batch_that_was_halved_is_not_mixed_with_the_one_that_asked_for_this_size():
+    asked = cell_rows("batch_size", batch_size=2, batch_size_asked=2)
+    halved = cell_rows("batch_size", times=3.0, batch_size=2, batch_size_asked=8)
+    found = timing_grid(as_frame([*asked, *halved]))
+    assert found["explanation"].tolist() == pytest.approx([WHOLE_MS, 3 * WHOLE_MS])
+    assert found["inference"].tolist() == pytest.approx([10.0, 30.0])
+
+
 def test_plain_inference_is_shared_by_cells_that_differ_in_layers_only(table):
     assert row(table, "layer", "d")["inference"] == 10.0
     assert row(table, "layer", "d")["ratio_to_inference"] == pytest.approx(WHOLE_MS / 2 / 10)

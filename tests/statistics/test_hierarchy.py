@@ -6,6 +6,7 @@ import pytest
 from scipy import stats
 
 from xaibench.statistics.clusters import cluster_intervals
+from xaibench.statistics.crossed import crossed_spread
 from xaibench.statistics.hierarchy import crossed_interval, seed_intervals
 
 
@@ -44,14 +45,14 @@ def test_images_that_agree_add_nothing():
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high), rel=1e-12)
 
 
-def test_an_image_without_a_value_under_some_seed_is_left_out():
+def test_every_defined_value_counts():
     values = np.random.default_rng(3).random((2, 6))
     values[1, 4] = math.nan
     found = crossed_interval(values)
-    kept = crossed_interval(np.delete(values, 4, axis=1))
-    assert (found.estimate, found.low, found.high) == (kept.estimate, kept.low, kept.high)
-    assert (found.n, found.n_undefined) == (10, 2)
-    assert "1 images" in found.note
+    assert found.estimate == pytest.approx(np.nanmean(values), rel=1e-12)
+    half = crossed_spread(values).half_width(confidence=0.95)
+    assert found.high - found.estimate == pytest.approx(half, rel=1e-12)
+    assert (found.n, found.n_undefined, found.note) == (11, 1, "")
 
 
 @pytest.mark.parametrize(("shape", "what"), [((1, 5), "one seed"), ((3, 1), "one image"), ((1, 1), "one seed")])
@@ -62,11 +63,29 @@ def test_a_single_seed_or_image_has_no_interval(shape, what):
     assert what in found.note
 
 
-def test_nothing_in_common():
-    found = crossed_interval(np.array([[0.1, math.nan], [math.nan, 0.3]]))
+def test_a_single_seed_or_image_can_be_taken_as_given():
+    values = np.array([0.1, 0.4, 0.2, math.nan, 0.9])
+    expected = stats.ttest_1samp(values, 0, nan_policy="omit").confidence_interval(0.9)
+    for table, level in ((values[None, :], "seed"), (values[:, None], "image")):
+        found = crossed_interval(table, confidence=0.9, given_single=True)
+        assert (found.low, found.high) == pytest.approx((expected.low, expected.high), rel=1e-12)
+        assert found.note == f"one {level}: what it adds is not seen"
+    alone = crossed_interval(np.array([[0.4]]), given_single=True)
+    assert (alone.estimate, math.isnan(alone.low)) == (0.4, True)
+    assert alone.note == "one seed: what it adds is not seen and one image: what it adds is not seen"
+
+
+def test_seeds_without_a_value_are_none():
+    values = np.array([[0.1, 0.4, 0.2], [math.nan] * 3])
+    assert "one seed" in crossed_interval(values).note
+    assert crossed_interval(values, given_single=True).low == crossed_interval(values[:1], given_single=True).low
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (1, 3), (0, 0)])
+def test_nothing_defined(shape):
+    found = crossed_interval(np.full(shape, math.nan))
     assert math.isnan(found.estimate)
-    assert (found.n, found.n_undefined) == (0, 4)
-    assert found.note == "no image has a value under every seed"
+    assert (found.n, found.n_undefined, found.note) == (0, shape[0] * shape[1], "no value is defined")
 
 
 def _tables(images: dict[int, list[str]]) -> dict[int, pd.DataFrame]:
@@ -96,13 +115,13 @@ def test_other_images_are_nested():
         assert one.note == other.note == "3 of them are few: each seed weighs much"
 
 
-def test_images_met_by_some_seeds_alone_are_left_out_where_others_are_shared():
+def test_images_met_by_some_seeds_alone_are_gaps_where_others_are_shared():
     tables = _tables({0: ["x", "y", "z"], 1: ["x", "y"]})
     design, found = seed_intervals(tables)
-    shared = np.stack([table.loc[["x", "y"]].to_numpy()[:, 0] for table in tables.values()])
+    values = np.stack([table.reindex(["x", "y", "z"]).to_numpy()[:, 0] for table in tables.values()])
     assert design == "crossed"
-    assert found["cam", "a"].low == crossed_interval(shared).low
-    assert found["cam", "a"].n_undefined == 2
+    assert found["cam", "a"] == crossed_interval(values)
+    assert (found["cam", "a"].n, found["cam", "a"].n_undefined) == (5, 1)
 
 
 def test_an_arm_that_one_seed_lacks_has_the_others():

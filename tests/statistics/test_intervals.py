@@ -10,7 +10,6 @@ from xaibench.statistics.intervals import (
     mean_interval,
     mean_intervals,
     median_interval,
-    two_way_interval,
     wilson_interval,
 )
 
@@ -158,36 +157,6 @@ def test_one_curve_has_no_band():
     np.testing.assert_array_equal(band.mean, [1.0, 2.0])
     assert np.isnan(band.low).all()
     assert band.n == 1
-
-
-def test_two_way_interval_against_loops():
-    rng = np.random.default_rng(3)
-    values = rng.random((3, 5))
-    values[1, 2] = math.nan
-    found = two_way_interval(values, n_resamples=400, seed=9)
-    draw = np.random.default_rng(9)
-    seeds, images = draw.integers(0, 3, (400, 3)), draw.integers(0, 5, (400, 5))
-    means = [np.nanmean(values[np.ix_(s, i)]) for s, i in zip(seeds, images, strict=True)]
-    assert (found.n, found.n_undefined) == (14, 1)
-    assert found.estimate == pytest.approx(np.nanmean(values), rel=1e-12)
-    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(means, [0.025, 0.975])), rel=1e-10)
-
-
-def test_two_way_interval_of_additive_effects_has_their_spread():
-    # value = a seed's effect + an image's effect: the variance of the mean is the sum of both, each over its number
-    rng = np.random.default_rng(0)
-    seeds, images = rng.normal(0, 1, 30), rng.normal(0, 2, 60)
-    interval = two_way_interval(seeds[:, None] + images[None, :], seed=1)
-    spread = math.sqrt(seeds.var() / 30 + images.var() / 60)
-    assert (interval.high - interval.low) / (2 * 1.96) == pytest.approx(spread, rel=0.05)
-
-
-def test_two_way_interval_says_what_it_cannot_see():
-    assert "one seed" in two_way_interval(np.random.default_rng(0).random((1, 6))).note
-    alone = two_way_interval(np.array([[0.4]]))
-    assert alone.estimate == 0.4
-    assert math.isnan(alone.low)
-    assert math.isnan(two_way_interval(np.full((2, 2), math.nan)).estimate)
 
 
 def coverage(draw, truth: float, *, n: int, runs: int, seed: int, **options) -> float:

@@ -5,23 +5,28 @@ from torch import Tensor, nn
 
 
 class FakeClock:
+    """Like a device's queue, it tells the time between marks only once it has been waited for."""
+
     name = "fake"
     overhead_ms = 0.0
 
     def __init__(self, resolution_ms: float = 1e-6) -> None:
         self.resolution_ms = resolution_ms
         self.now_ms = 0.0
+        self._settled = True
 
     def advance(self, milliseconds: float) -> None:
         self.now_ms += milliseconds
 
     def settle(self) -> None:
-        pass
+        self._settled = True
 
     def mark(self) -> float:
+        self._settled = False
         return self.now_ms
 
     def milliseconds(self, start: float, end: float) -> float:
+        assert self._settled, "read before the device passed it"
         return end - start
 
 

@@ -143,6 +143,14 @@ def test_plain_inference_only_where_it_is_new_and_alone_where_hooks_cannot_be(mo
     assert why_no_explanation(BASE) == ""
 
 
+def test_a_cuda_graph_is_recorded_under_the_cell_s_conditions(monkeypatch, two_threads):
+    stock, found = Stock(network(), PICTURES, TARGETS), []
+    monkeypatch.setattr(cells, "Replayed", lambda model, _: found.append(torch.get_num_threads()) or model)
+    works_for(stock, replace(BASE, cuda_graph=True, threads=1), score="logit", upsampling="bilinear")
+    assert found == [1]
+    assert torch.get_num_threads() == 2
+
+
 def test_what_the_cpu_cannot_do(monkeypatch):
     monkeypatch.setattr(cells, "available_cores", lambda: 2)
     for change, reason in {

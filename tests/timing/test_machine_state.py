@@ -69,6 +69,17 @@ def test_a_gpu_s_clock_and_throttling(monkeypatch, failing):
     assert found.throttles == (() if failing else ("thermal slowdown by the driver",))
 
 
+def test_a_gpu_of_which_nvml_does_not_tell_is_unknown(monkeypatch):
+    def unsupported(_: object) -> int:
+        raise NVMLError("Not Supported")
+
+    monkeypatch.setitem(sys.modules, "pynvml", SimpleNamespace(NVMLError=NVMLError, nvmlInit=lambda: unsupported(None)))
+    monkeypatch.setattr(torch.cuda, "clock_rate", unsupported)
+    found = state("cuda:0")
+    assert math.isnan(found.gpu_mhz)
+    assert found.throttles == ()
+
+
 def test_a_gpu_without_nvml_is_unknown(monkeypatch):
     def missing(_: object) -> int:
         raise ModuleNotFoundError("nvidia-ml-py does not seem to be installed")

@@ -6,6 +6,7 @@ from functools import lru_cache
 import pandas as pd
 
 from xaibench.records.run_folder import RunFolder
+from xaibench.report.labels import Arm
 from xaibench.report.stop_rule import StopRule
 from xaibench.report.stopping import judge
 
@@ -20,10 +21,13 @@ class Stopper:
         Names of the shards of scores, in their order.
     total : int
         Images of the data set.
+    arms : sequence of (explainer, layer)
+        Of the run: nothing is settled while one of them has no record.
     """
 
-    def __init__(self, rule: StopRule, shards: Sequence[str], *, total: int) -> None:
+    def __init__(self, rule: StopRule, shards: Sequence[str], *, total: int, arms: Sequence[Arm] = ()) -> None:
         self.rule = rule
+        self.arms = list(arms)
         self.shards = list(shards)
         self.total = total
         self._read = lru_cache(maxsize=None)(self._needed_rows)
@@ -39,7 +43,7 @@ class Stopper:
         if not finished:
             return False
         records = pd.concat([self._read(folder, one) for one in finished], ignore_index=True)
-        found = judge(records, self.rule, total=self.total)
+        found = judge(records, self.rule, total=self.total, planned=self.arms)
         return found is not None and found.settled
 
     def _needed_rows(self, folder: RunFolder, shard: str) -> pd.DataFrame:

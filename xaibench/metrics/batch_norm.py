@@ -19,9 +19,8 @@ BatchNorm = Literal["keep", "reset", "reestimate"]
 
 def reset_statistics(network: nn.Module, names: Iterable[str]) -> None:
     """Set the running statistics called `names` to those of a new layer: mean 0, variance 1, count 0."""
-    buffers = dict(network.named_buffers())
     for name in names:
-        buffers[name].data.fill_(1 if name.endswith("running_var") else 0)
+        network.get_buffer(name).data.fill_(1 if name.endswith("running_var") else 0)
 
 
 def reestimate_statistics(

@@ -13,7 +13,10 @@ _log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
-_SIGNS = ("DefaultCPUAllocator", "std::bad_alloc", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
+_SIGNS = (
+    "DefaultCPUAllocator", "std::bad_alloc", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+)  # fmt: skip
 """What messages of plain RuntimeErrors contain where memory ran out: torch on the CPU, and libraries on a GPU."""
 
 
@@ -98,7 +101,7 @@ def fixed_batch_size(batch_size: int, *, setting: str = "batch_size") -> Iterato
         if isinstance(error, OutOfMemory) or not is_out_of_memory(error):
             raise
         advice = (
-            f"{setting}={batch_size // 2}, or {setting}=auto" if batch_size > 1 else "smaller images or fewer layers"
+            f"{setting}={batch_size // 2}, or batch_size=auto" if batch_size > 1 else "smaller images or fewer layers"
         )
         raise OutOfMemory(f"memory ran out with {setting}={batch_size} ({_first_line(error)}); use {advice}") from error
 

@@ -159,7 +159,9 @@ def _steps(
     with _restored(bare, units):
         for index, unit in enumerate(sequence, start=1):
             done = _replace(bare, (unit,), scheme, seed)
-            _treat_batch_norm(bare, sequence[:index], batch_norm, images)
+            # statistics that were reset stay so; those measured anew change with every unit
+            treated = sequence[:index] if batch_norm == "reestimate" else (unit,)
+            _treat_batch_norm(bare, treated, batch_norm, images)
             yield Step(index, unit, network, sequence[:index], done.unchanged)
 
 
@@ -193,13 +195,12 @@ def _restored(network: nn.Module, units: tuple[Unit, ...]) -> Iterator[None]:
 
 def _replace(network: nn.Module, units: tuple[Unit, ...], scheme: Draw, seed: int) -> Randomization:
     changed: dict[bool, list[str]] = {True: [], False: []}
-    parameters = dict(network.named_parameters())
     for unit in units:
         for owner in dict.fromkeys(name.rpartition(".")[0] for name in unit.parameters):
             for key, value in draw(scheme, network.get_submodule(owner), owner, seed).items():
                 name = f"{owner}.{key}" if owner else key
                 if name in unit.parameters:
-                    tensor = parameters[name]
+                    tensor = network.get_parameter(name)
                     new = value.to(tensor.device)
                     changed[not torch.equal(tensor, new)].append(name)
                     tensor.data.copy_(new)

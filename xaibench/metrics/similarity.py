@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+import numpy
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -98,7 +99,7 @@ def top_k_overlap(
 def average_ranks(values: Float[Tensor, "B P"]) -> Float[Tensor, "B P"]:
     """Ranks 1 … P along each row, ascending; equal values share their average rank. NaN where a value is not finite."""
     rows, pixels = values.shape
-    ordered, order = values.sort(dim=1)
+    ordered, order = _sorted(values)
     begins = torch.ones_like(ordered, dtype=torch.bool)
     begins[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
     first = begins.flatten().nonzero()[:, 0]  # of each run of equal values, counted through all rows
@@ -108,6 +109,14 @@ def average_ranks(values: Float[Tensor, "B P"]) -> Float[Tensor, "B P"]:
     ranks = torch.empty_like(average).view(rows, pixels).scatter_(1, order, average.view(rows, pixels) - before)
     finite = ordered[:, [0, -1]].isfinite().all(dim=1, keepdim=True)  # infinities stand at the ends, NaN at the last
     return ranks.masked_fill_(~finite, torch.nan)
+
+
+def _sorted(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows in ascending order, NaN last, and where each value was; on a CPU by NumPy, which is quicker."""
+    if values.device.type != "cpu" or values.dtype not in (torch.float32, torch.float64):
+        return values.sort(dim=1)
+    order = torch.from_numpy(numpy.argsort(values.detach().numpy(), axis=1))
+    return values.gather(1, order), order
 
 
 def correlation(first: Float[Tensor, "B P"], second: Float[Tensor, "B P"]) -> Float[Tensor, " B"]:

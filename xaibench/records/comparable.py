@@ -29,7 +29,7 @@ from xaibench.metrics.cards import CARDS
 
 PROCESS = (
     "experiment_name", "job", "sanity", "timing", "training", "metric", "curve_steps", "batch_size", "shard_size",
-    "device", "threads", "categories", "stop_when",
+    "device", "threads", "categories", "stop_when", "stop",
 )  # fmt: skip
 """Settings that change no score, but by rounding; a metric's own are judged where it is recorded."""
 
@@ -111,17 +111,21 @@ def bearing(first: Settings, second: Settings, explainer: str, *, reference: boo
     reference : bool
         Whether it ignores the model: then what is differentiated and how its map meets the image do not bear on it.
     """
-    seeds = {
-        key: pair
-        for key, pair in differences(first, second).items()
-        if is_seed(key) and ABSENT not in pair and key.split(".")[0] not in ("sanity", "timing")
-    }
-    found = {**conflicts(first, second), **seeds}
+    found = {**conflicts(first, second), **other_seeds(first, second)}
     beside = ("score", "upsampling") if reference else ()
     return {
         key: pair
         for key, pair in found.items()
         if key not in beside and (not _is_explainer(key) or key.split(".")[1] == explainer)
+    }
+
+
+def other_seeds(first: Settings, second: Settings) -> Differences:
+    """Seeds that both have, with other values, and that can move a score."""
+    return {
+        key: pair
+        for key, pair in differences(first, second).items()
+        if is_seed(key) and ABSENT not in pair and key.split(".")[0] not in ("sanity", "timing")
     }
 
 

@@ -7,7 +7,7 @@ set-up and images   seed or machine                 how they are merged
 ==================  ==============================  ====================================================================
 other set-up, same  any                             paired, image by image
 images
-same set-up, same   the same seed                   a repetition, perhaps on another machine: values must agree but for
+same set-up, same   the same seeds                  a repetition, perhaps on another machine: values must agree but for
 images                                              rounding, and count once
 same set-up, same   another seed                    seeds are a second level beside the images
 images
@@ -26,7 +26,16 @@ from typing import Any
 
 import pandas as pd
 
-from xaibench.records.comparable import conflicts, differences, dotted, family, metric_settings, population, told
+from xaibench.records.comparable import (
+    conflicts,
+    differences,
+    dotted,
+    family,
+    metric_settings,
+    other_seeds,
+    population,
+    told,
+)
 from xaibench.records.run_folders import named_folder, open_run, refuse_copies, refuse_doubles
 from xaibench.records.run_labels import run_labels
 from xaibench.records.same_images import image_keys
@@ -64,10 +73,10 @@ class MergedRun:
         """Whether the run came to its end."""
         return bool(self.run.get("finished"))
 
-    @property
-    def seed(self) -> Any:
-        """The run's seed, None where it is not known."""
-        return self.settings.get("seed")
+    def same_draw(self, other: "MergedRun") -> bool:
+        """Whether all seeds that both have are the same, and the run's own known of both or of neither."""
+        alike = ("seed" in self.settings) == ("seed" in other.settings)
+        return alike and not other_seeds(self.settings, other.settings)
 
 
 @dataclass(frozen=True)
@@ -106,6 +115,18 @@ class Merged:
         """Name of a run's set-up."""
         place = next(place for place, group in enumerate(self.set_ups) if run in group)
         return self.set_up_labels[place]
+
+    def draws(self, group: Sequence[str]) -> list[list[str]]:
+        """A set-up's runs by their seeds: those of one list repeat each other, wherever they share images."""
+        draws: list[list[str]] = []
+        for run in group:
+            own = (draw for draw in draws if all(self[run].same_draw(self[other]) for other in draw))
+            draw = next(own, None)
+            if draw is None:
+                draws.append([run])
+            else:
+                draw.append(run)
+        return draws
 
     def __getitem__(self, label: str) -> MergedRun:
         return next(run for run in self.runs if run.label == label)
@@ -186,13 +207,14 @@ def _untimed(records: pd.DataFrame, runs: Sequence[MergedRun]) -> Iterator[tuple
 
 
 def _set_ups(runs: Sequence[MergedRun], images: Sequence[set[str]]) -> list[list[int]]:
-    """Group runs of one configuration whose images are shared, or drawn from one population."""
+    """Group runs of one configuration whose images are the same, or drawn from one population."""
     groups: list[list[int]] = []
     for i, run in enumerate(runs):
 
         def fits(j: int, i: int = i, run: MergedRun = run) -> bool:
-            together = images[i] & images[j] or population(run.settings) == population(runs[j].settings)
-            return bool(together) and not conflicts(runs[j].settings, run.settings)
+            same = bool(images[i]) and images[i] == images[j]
+            together = same or population(run.settings) == population(runs[j].settings)
+            return together and not conflicts(runs[j].settings, run.settings)
 
         group = next((group for group in groups if all(fits(j) for j in group)), None)
         if group is None:

@@ -13,6 +13,7 @@ from xaibench.report.cost import path_milliseconds
 from xaibench.report.cost_quality import cost_sentences
 from xaibench.report.evaluator_words import sensitivity_sentences
 from xaibench.report.labels import arm_label
+from xaibench.report.reliability_words import image_agreement_sentence
 from xaibench.report.sanity_words import sanity_sentences
 from xaibench.report.stopping import Stopping, stopping_entry, stopping_sentences, verdict_sentence
 from xaibench.report.tables import Tables, make_tables
@@ -55,7 +56,7 @@ class Answer:
     parts: list[tuple[str, list[str]]] = field(default_factory=list)
 
 
-def answer(records: pd.DataFrame | Tables, *, first: Sequence[str] = FIRST, alpha: float = 0.05) -> Answer:
+def answer(records: pd.DataFrame | Tables, *, first: Sequence[str] = FIRST, alpha: float | None = None) -> Answer:
     """Say what the tables show.
 
     Parameters
@@ -64,8 +65,8 @@ def answer(records: pd.DataFrame | Tables, *, first: Sequence[str] = FIRST, alph
         Records, or what `make_tables` made of them.
     first : sequence of str
         Metrics that the headline is about; the first two others where the run has none of them.
-    alpha : float
-        Family-wise level at which a difference counts as settled.
+    alpha : float, optional
+        Family-wise level at which a difference counts as settled; what the tables' confidence leaves where not given.
     """
     tables = records if isinstance(records, Tables) else make_tables(records)
     verdicts = [verdict(scores, alpha=alpha) for scores in tables.ranking]
@@ -83,7 +84,11 @@ def answer(records: pd.DataFrame | Tables, *, first: Sequence[str] = FIRST, alph
     priced = [one for one in tables.cost_quality if not _stops_by(one.scores.metric, tables.stopping)]
     parts = {
         "Which layer explains best": explained,
-        "Can the metric be trusted": [*sensitivity_sentences(tables.sensitivity), *tables.trust.sentences()],
+        "Can the metric be trusted": [
+            image_agreement_sentence([one.scores for one in leading], tables.reliability),
+            *sensitivity_sentences(tables.sensitivity),
+            *tables.trust.sentences(),
+        ],
         "Does the map show what was learned": [one for one in checked if one not in headline],
         "What it costs": [*([] if cost in headline else [cost]), *cost_sentences(priced)],
         "What is left out": list(_left_out(tables)),

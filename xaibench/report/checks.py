@@ -1,13 +1,18 @@
 """Which records belong to which sanity check: cascades by key, calibration, and the checks beside them."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from xaibench.report.labels import Arm, card_of
+from xaibench.statistics.hierarchy import crossed_interval
+from xaibench.statistics.intervals import Interval
 
 CASCADE = "parameter_randomization"
 CALIBRATION = "calibration"
@@ -58,12 +63,16 @@ class Cascade:
     @property
     def similarities(self) -> list[str]:
         """Which similarities were measured, in the order of their first row."""
-        return [str(one) for one in dict.fromkeys(self.rows["variant"])]
+        return [str(one) for one in self.rows["variant"].unique()]
 
     def of(self, arm: Arm, similarity: str) -> pd.DataFrame:
         """Records of one arm and similarity."""
-        rows = self.rows
-        return rows[(rows["explainer"] == arm[0]) & (rows["layer"] == arm[1]) & (rows["variant"] == similarity)]
+        return self.rows.iloc[self._places.get((*arm, similarity), [])]
+
+    @cached_property
+    def _places(self) -> Mapping[tuple[str, ...], np.ndarray]:
+        """Positions of the records of each arm and similarity, found once: looking through all for each takes long."""
+        return dict(self.rows.groupby(["explainer", "layer", "variant"], sort=False).indices)
 
 
 def find_cascades(records: pd.DataFrame) -> list[Cascade]:
@@ -98,7 +107,27 @@ def kind_of(metric: str, settings: str = "{}") -> str:
     return str(named or (card.name if card else metric))
 
 
+def means_by(rows: pd.DataFrame, *names: str) -> tuple[np.ndarray, list[pd.Index]]:
+    """Means of the defined values as an array with an axis for each of the columns named, and what stands along each.
+
+    Sorted along every axis; NaN where no value is defined.
+    """
+    codes, kept = zip(*(pd.factorize(rows[name], sort=True) for name in names), strict=True)
+    shape = tuple(len(one) for one in kept)
+    places, values = np.ravel_multi_index(codes, shape), rows["value"].to_numpy(float)
+    known = ~np.isnan(values)
+    sums = np.bincount(places[known], weights=values[known], minlength=math.prod(shape))
+    counts = np.bincount(places[known], minlength=math.prod(shape))
+    with np.errstate(invalid="ignore"):
+        return (sums / counts).reshape(shape), list(kept)
+
+
 def table_of(rows: pd.DataFrame) -> pd.DataFrame:
     """Values as a table of seeds (rows) by images (columns); NaN where undefined or missing."""
     means = rows.groupby(["seed", "image"], sort=True)["value"].mean()
     return means.unstack("image")  # noqa: PD010 - pivot_table would drop an undefined seed
+
+
+def interval_of(table: pd.DataFrame | np.ndarray, *, confidence: float) -> Interval:
+    """Mean of such a table over seeds and images; a single seed or image is taken as given, and the note says so."""
+    return crossed_interval(np.asarray(table, dtype=float), confidence=confidence, given_single=True)

@@ -31,14 +31,14 @@ def repeats_table(merged: Merged, compared: Sequence[ComparedMetric], *, roundin
     Returns
     -------
     DataFrame
-        `kind` is ``repeat`` for the same seed, where all values should agree, and ``seed`` for another one, where the
+        `kind` is ``repeat`` for the same seeds, where all values should agree, and ``seed`` for another one, where the
         difference shows what the seed does; `where` is the image and the arm of the largest difference.
     """
     rows = []
     for one in compared:
         for group in merged.set_ups:
             for first, second in combinations([run for run in group if run in one.runs], 2):
-                kind = "repeat" if merged[first].seed == merged[second].seed else "seed"
+                kind = "repeat" if merged[first].same_draw(merged[second]) else "seed"
                 found = _agreement(one.runs[first], one.runs[second], rounding)
                 if found:
                     rows.append([one.scores.metric, one.scores.variant, first, second, kind, *found])

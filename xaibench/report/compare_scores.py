@@ -1,7 +1,8 @@
 """Scores of several runs: means side by side, paired differences between set-ups, the best of them all."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import reduce
 from itertools import combinations
 from typing import Any
 
@@ -10,10 +11,11 @@ import pandas as pd
 
 from xaibench.records.comparable import bearing
 from xaibench.records.merge import Merged
+from xaibench.report.compare_classes import other_class, targets_of
 from xaibench.report.labels import Arm, arm_label, arms, higher_is_better, is_reference
 from xaibench.report.scores import MetricScores, by_image, has_own_table
 from xaibench.statistics.agreement import Agreement
-from xaibench.statistics.best import BestSet, best_set
+from xaibench.statistics.best import BestSet, best_set, level
 from xaibench.statistics.hierarchy import seed_intervals
 from xaibench.statistics.intervals import N_RESAMPLES, Interval, mean_intervals
 from xaibench.statistics.paired import compare_pairs
@@ -22,9 +24,11 @@ Entry = tuple[str, str]
 """What competes in a comparison: (set-up, label of the arm); a set-up is a run, or several of one configuration."""
 
 DIFFERENCE_COLUMNS = [
-    "metric", "variant", "arm", "first", "second", "n", "difference", "low", "high", "superiority", "superiority_low",
-    "superiority_high", "p", "p_adjusted", "family", "test", "note",
+    "metric", "variant", "arm", "first", "second", "n", "other_class", "difference", "low", "high", "superiority",
+    "superiority_low", "superiority_high", "p", "p_adjusted", "family", "test", "note",
 ]  # fmt: skip
+IMAGES_ONLY = "seeds share some of the images only: the interval is over images, seeds averaged"
+OWN_IMAGES = "over this run's own images, as none is in all runs: not side by side with the other means"
 NOT_TESTED = "not tested: nothing that differs bears on it"
 _NO_AGREEMENT = Agreement(np.nan, np.nan, np.nan, 0, 0, "not computed over several runs")
 
@@ -43,7 +47,8 @@ class ComparedMetric:
         Mean and interval of each arm in each run, by (run, arm's label): over the images that all runs have, or over the
         run's own where no image is in all.
     differences : DataFrame
-        Columns `DIFFERENCE_COLUMNS`: the same arm in two set-ups, on the images that both have.
+        Columns `DIFFERENCE_COLUMNS`: the same arm in two set-ups, on the images that both have; on `other_class` of
+        them another class is explained in the one than in the other.
     arm_of : dict
         The arm of each label.
     set_up_of : dict
@@ -75,7 +80,8 @@ def compare_scores(
 
     Runs of one set-up are put together first: a repetition counts once, other images are added, and an image's values
     under several seeds are averaged; the interval of a mean then holds for seeds and images together
-    (`xaibench.statistics.hierarchy`). Set-ups are compared by the paired differences of each arm on the images that both
+    (`xaibench.statistics.hierarchy`), or for images alone, with a note, where the seeds share some images only. The tests
+    take the seeds as given. Set-ups are compared by the paired differences of each arm on the images that both
     have, with Holm's correction over all of a metric; the best set is looked for among all arms of all set-ups, corrected
     over all their pairs.
 
@@ -114,7 +120,7 @@ def _compared(merged: Merged, rows: pd.DataFrame, order: list[Arm], options: dic
     pairs = compare_pairs(values, higher_is_better=bool(direction), **options)
     best = BestSet(None, (), {}, 0, "the metric has no direction")
     if direction is not None and of_arms:
-        best = best_set(values, pairs, higher_is_better=direction)
+        best = best_set(values, pairs, higher_is_better=direction, alpha=level(options["confidence"]))
     scores = MetricScores(
         first["metric"], first["variant"], values, direction if of_arms else None, intervals, pairs, best,
         _NO_AGREEMENT, rows, options["confidence"],
@@ -128,13 +134,14 @@ def _compared(merged: Merged, rows: pd.DataFrame, order: list[Arm], options: dic
 
 
 def _means_by_run(runs: dict[str, pd.DataFrame], **options: Any) -> dict[Entry, Interval]:
-    """Mean of each arm in each run, on the images that all runs have; on a run's own where there are none."""
+    """Mean of each arm in each run, on the images that all runs have; on a run's own, with a note, where there are none."""
     shared = set.intersection(*(set(table.index) for table in runs.values()))
     found = {}
     for label, table in runs.items():
         rows = table[table.index.isin(shared)] if shared else table
         for arm, interval in zip(_columns(table), mean_intervals(rows.to_numpy(float), **options), strict=True):
-            found[label, arm_label(arm)] = interval
+            note = interval.note if shared else "; ".join(filter(None, [interval.note, OWN_IMAGES]))
+            found[label, arm_label(arm)] = replace(interval, note=note)
     return found
 
 
@@ -147,14 +154,24 @@ def _together(merged: Merged, runs: dict[str, pd.DataFrame]) -> dict[str, dict[A
     single = len(merged.set_ups) == 1
     groups: dict[str, dict[Any, pd.DataFrame]] = {}
     for label, members in zip(merged.set_up_labels, merged.set_ups, strict=True):
-        seeds: dict[Any, pd.DataFrame] = {}
-        for run in members:
-            if run in runs:
-                seed = merged[run].seed
-                seeds[seed] = seeds[seed].combine_first(runs[run]) if seed in seeds else runs[run]
+        seeds: dict[Any, pd.DataFrame] = {
+            draw[0]: reduce(_added, [runs[run] for run in draw])
+            for draw in merged.draws([run for run in members if run in runs])
+        }
         if seeds:
             groups["" if single else label] = seeds
     return groups
+
+
+def _added(first: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
+    """The first table with the images and arms that only the other has; what the first holds stays, undefined or not."""
+    more = other.index.difference(first.index)
+    columns = {arm: first[arm] for arm in _columns(first)}
+    for arm in _columns(other):
+        columns[arm] = pd.concat([columns[arm], other[arm].reindex(more)]) if arm in columns else other[arm]
+    table = pd.DataFrame(dict(enumerate(columns.values()))).sort_index()
+    table.columns = pd.Index(list(columns), tupleize_cols=False)
+    return table
 
 
 def _values(groups: dict[str, dict[Any, pd.DataFrame]], order: Sequence[Arm]) -> pd.DataFrame:
@@ -199,6 +216,9 @@ def _intervals(
         images = [set(table.index) for table in seeds.values() if arm in table.columns]
         if len(images) > 1 and (design == "nested" or all(own == images[0] for own in images)):
             found[set_up, arm_label(arm)] = together[arm]
+        elif len(images) > 1:
+            own = found[set_up, arm_label(arm)]
+            found[set_up, arm_label(arm)] = replace(own, note="; ".join(filter(None, [own.note, IMAGES_ONLY])))
     return found
 
 
@@ -220,6 +240,12 @@ def _differences(
     if direction is None:
         table[["superiority", "superiority_low", "superiority_high"]] = np.nan
     ends = {side: [entry[0] for entry in table[side]] for side in ("first", "second")}
+    targets = {"" if len(merged.set_ups) == 1 else name: own for name, own in targets_of(merged, scores.rows).items()}
+    compared = zip(table["first"], table["second"], strict=True)
+    table["other_class"] = [
+        len(other_class(targets[one[0]], targets[other[0]], values[[one, other]].dropna().index))
+        for one, other in compared
+    ]
     table = table.assign(
         arm=[entry[1] for entry in table["first"]], metric=scores.metric, variant=scores.variant, **ends
     )

@@ -8,6 +8,7 @@ import pandas as pd
 
 from xaibench.records.merge import Merged
 from xaibench.report.answer import Answer
+from xaibench.report.compare_classes import class_sentences
 from xaibench.report.compare_repeats import disagreeing
 from xaibench.report.compare_scores import NOT_TESTED, ComparedMetric
 from xaibench.report.compare_times import FASTER, OTHER, SLOWER
@@ -25,25 +26,32 @@ def compare_words(
     times: pd.DataFrame,
     *,
     threshold: float,
-    alpha: float = 0.05,
 ) -> Answer:
     """Say how the runs were put together, what differs between them, what is best, and what became slower."""
     ranked = sorted(
         (one for one in compared if one.scores.higher_is_better is not None),
         key=lambda one: FIRST.index(one.scores.metric) if one.scores.metric in FIRST else len(FIRST),
     )
-    differences = [found for one in ranked if (found := difference_sentence(one, alpha=alpha))]
+    differences = [found for one in ranked if (found := difference_sentence(one))]
     best = [found for one in ranked if (found := best_sentence(one))]
     agreement = list(_agreement(repeats))
     timing = list(time_sentences(times, threshold=threshold))
     marked = timing[:1] if times["mark"].isin([SLOWER, FASTER]).any() else []
     leading = [*marked, *differences[:2]] or agreement[:1] or best[:2] or timing[:1]
     headline = " ".join(leading[:2]) or "The runs share no score and no time."
-    rest = [*_put_together(merged), *differences, *agreement, *best, *timing, *_left_out(merged)]
+    rest = [
+        *_put_together(merged),
+        *class_sentences(merged),
+        *differences,
+        *agreement,
+        *best,
+        *timing,
+        *_left_out(merged),
+    ]
     return Answer(headline, [one for one in dict.fromkeys(rest) if one not in leading[:2]])
 
 
-def difference_sentence(one: ComparedMetric, *, alpha: float = 0.05) -> str:
+def difference_sentence(one: ComparedMetric) -> str:
     """Which arms differ between set-ups by a metric, and which cannot be told apart; "" where none was tested."""
     table = one.differences
     tested = table[table["p_adjusted"].notna()]
@@ -51,8 +59,8 @@ def difference_sentence(one: ComparedMetric, *, alpha: float = 0.05) -> str:
     if tested.empty:
         same = table[table["note"] == NOT_TESTED]
         return f"{by}, nothing that differs between the runs bears on the arms that they share." if len(same) else ""
-    settled = tested[tested["p_adjusted"] < alpha]
-    open_ = tested[~(tested["p_adjusted"] < alpha)]
+    below = tested["p_adjusted"] < one.scores.alpha
+    settled, open_ = tested[below], tested[~below]
     parts = [_settled(one, row) for _, row in settled.iterrows()]
     if len(parts) > 4:
         parts = [*parts[:3], f"and so on ({len(settled)} of {len(tested)} differences are settled, see the table)"]
@@ -152,11 +160,17 @@ def _agreement(repeats: pd.DataFrame) -> Iterator[str]:
 def _put_together(merged: Merged) -> Iterator[str]:
     for label, group in zip(merged.set_up_labels, merged.set_ups, strict=True):
         if len(group) > 1:
-            seeds = len({merged[run].seed for run in group})
+            seeds = len(merged.draws(group))
             images = {merged[run].settings.get("data.seed") for run in group}
             how = [f"{seeds} seeds, a second level beside the images"] if seeds > 1 else []
             how += ["other images, pooled"] if len(images) > 1 else []
             yield f"{listed(group)} are runs of one set-up{f': {listed(how)}' if how else ''}." if label else ""
+    early = [run.label for run in merged.runs if (run.run.get("stopping") or {}).get("stopped_early")]
+    if early:
+        yield (
+            f"{listed(early)} stopped early, once the question was settled: p-values, best sets and intervals are for a number "
+            "of images fixed beforehand, and look surer than they are."
+        )
     unfinished = [run.label for run in merged.runs if not run.finished]
     if unfinished:
         verb = "is" if len(unfinished) == 1 else "are"

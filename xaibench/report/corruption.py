@@ -4,7 +4,8 @@ Scores are turned so that higher is better before anything is tested. *Falls at 
 step's mean fall is settled (sign-flip test; the largest of the steps' p-values, which needs no correction among the steps
 as all of them must hold [2]_); *falls overall* where both Page's test of the trend [3]_, which speaks for the images at
 hand, and the sign-flip test of the slopes, which speaks for images like these, find it. Either claim is adjusted by Holm
-over all metrics and maps of the table.
+over all metrics and maps of the table, each in a family of its own: the chance of any false claim is at most the level for
+the falls at every step, and as much again for the trends, up to twice the level for both together.
 
 .. [1] The idea of known degradation: S. Bach et al., "On Pixel-Wise Explanations for Non-Linear Classifier Decisions by
    Layer-Wise Relevance Propagation", PLOS ONE 10, 2015, which corrupts images; here the map is.
@@ -26,6 +27,7 @@ from xaibench.report.corruption_chains import Chain
 from xaibench.report.labels import Arm, arm_label, higher_is_better, metric_title
 from xaibench.report.scores import by_image, has_own_table
 from xaibench.report.summaries import MeanLine
+from xaibench.statistics.best import level
 from xaibench.statistics.intervals import N_RESAMPLES, Interval, mean_curve_band, mean_intervals
 from xaibench.statistics.paired import holm, sign_flip_p
 from xaibench.statistics.rank_agreement import spearman_by_image
@@ -50,7 +52,7 @@ class Reaction:
     Attributes
     ----------
     metric, title : str
-        Name in the records, and title.
+        Name in the records, with the variant where there is one, and title.
     start : Arm
         Whose maps were corrupted.
     higher_is_better : bool
@@ -132,14 +134,14 @@ def reactions(
     if not chains:
         return found
     scored = records[~has_own_table(records) & (records["image"] != "")]
-    for (metric, _), rows in scored.groupby(["metric", "variant"], sort=False):
+    for (metric, variant), rows in scored.groupby(["metric", "variant"], sort=False):
         direction = higher_is_better(str(metric), str(rows["settings"].iloc[0]))
         if direction is None:
             continue
         for chain in chains:
             for start, values in _along(rows, chain):
-                found.append(_reaction(str(metric), start, chain.shares, values, direction, options))
-    return _judged(found, alpha=1 - confidence)
+                found.append(_reaction((str(metric), str(variant)), start, chain.shares, values, direction, options))
+    return _judged(found, alpha=level(confidence))
 
 
 def _along(rows: pd.DataFrame, chain: Chain) -> list[tuple[Arm, Float[np.ndarray, "images shares"]]]:
@@ -157,7 +159,7 @@ def _along(rows: pd.DataFrame, chain: Chain) -> list[tuple[Arm, Float[np.ndarray
 
 
 def _reaction(
-    metric: str, start: Arm, shares: list[float], values: np.ndarray, direction: bool, options: dict[str, Any]
+    of: tuple[str, str], start: Arm, shares: list[float], values: np.ndarray, direction: bool, options: dict[str, Any]
 ) -> Reaction:
     whole = values[np.isfinite(values).all(axis=1)]
     x, better = np.asarray(shares), whole if direction else -whole
@@ -175,8 +177,9 @@ def _reaction(
     slope_p, *step_p = sign_flip_p(tested, n_resamples=options["n_resamples"], seed=options["seed"])
     down = falls.mean(axis=0) if len(falls) else np.full(len(shares) - 1, math.nan)
     steps_p = float(np.where(down > 0, step_p, 1.0).max()) if len(falls) >= FEWEST_IMAGES else math.nan
+    name, title = ("/".join(filter(None, of)), ", ".join(filter(None, [metric_title(of[0]), of[1]])))
     return Reaction(
-        metric, metric_title(metric), start, direction, line, len(whole), len(values) - len(whole), spearman, shown,
+        name, title, start, direction, line, len(whole), len(values) - len(whole), spearman, shown,
         slope, *_trend(better), float(slope_p), steps_p, down, np.asarray(step_p),
     )  # fmt: skip
 

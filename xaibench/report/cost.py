@@ -63,12 +63,11 @@ def in_order(table: pd.DataFrame, *, layers: Sequence[str] | None = None) -> pd.
 
 def cost(records: pd.DataFrame, *, layers: Sequence[str] | None = None) -> pd.DataFrame:
     """One row per metric and arm: forward passes and seconds, in all and per image; the seconds are measured."""
-    rows = records[(records["image"] != "") & (records["metric"] != "image")]
+    keys, counted = ["metric", "explainer", "layer"], (records["image"] != "") & (records["metric"] != "image")
     order = [arm_label(arm) for arm in [("", ""), *arms(records, layers)]]
-    labels = [arm_label(arm) for arm in zip(rows["explainer"], rows["layer"], strict=True)]
     table = (
-        rows.assign(arm=labels)
-        .groupby(["metric", "arm"], sort=False)
+        records.loc[counted, [*keys, "image", "forward_passes", "seconds"]]
+        .groupby(keys, sort=False)
         .agg(
             images=("image", "nunique"),
             forward_passes=("forward_passes", "sum"),
@@ -76,6 +75,7 @@ def cost(records: pd.DataFrame, *, layers: Sequence[str] | None = None) -> pd.Da
         )
         .reset_index()
     )
+    table["arm"] = [arm_label(arm) for arm in zip(table["explainer"], table["layer"], strict=True)]
     table["forward_passes_per_image"] = table["forward_passes"] / table["images"]
     table["seconds_per_image"] = table["seconds"] / table["images"]
     metrics = list(dict.fromkeys(table["metric"]))

@@ -22,6 +22,8 @@ class CostView:
         Layer, milliseconds in all, and of each phase its name, milliseconds and length.
     inference : float
         Milliseconds of plain inference, and its place in percent; NaN where unknown.
+    full : float
+        Milliseconds of a forward pass and a backward pass through the whole network; NaN where unknown.
     """
 
     phases: list[tuple[str, str]]

@@ -9,7 +9,7 @@ import pandas as pd
 
 from xaibench.report.conventions import SCORE_WORDS
 from xaibench.report.labels import Arm, higher_is_better
-from xaibench.report.summaries import MeanLine, mean_curves
+from xaibench.report.summaries import MeanLine
 from xaibench.report.tables import Tables
 
 _FIRST = ("insertion", "deletion")
@@ -40,7 +40,7 @@ class MeanCurves:
     higher_is_better: bool | None
 
 
-def curve_metrics(records: pd.DataFrame, tables: Tables) -> list[MeanCurves]:
+def curve_metrics(tables: Tables) -> list[MeanCurves]:
     """Metrics of one perturbation curve, insertion and deletion first; of a metric and its variations the base alone."""
     ranked = {one.metric: one for one in tables.ranking}
     names = sorted(ranked, key=lambda name: _FIRST.index(name) if name in _FIRST else len(_FIRST))
@@ -50,7 +50,7 @@ def curve_metrics(records: pd.DataFrame, tables: Tables) -> list[MeanCurves]:
         if not _has_curve(ranked[name].rows):
             continue
         settings = json.loads(row["settings"] or "{}")
-        lines = mean_curves(records, name)
+        lines = tables.mean_curves(name)
         if lines:
             better = higher_is_better(name, row["settings"])
             title = f"{ranked[name].title}{_DIRECTIONS[better]}"

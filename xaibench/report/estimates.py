@@ -95,7 +95,7 @@ def _rows(scores: MetricScores, labels: pd.Series) -> Iterator[list[Any]]:
             scores.values,
             scores.comparisons,
             higher_is_better=scores.higher_is_better,
-            alpha=round(1 - scores.confidence, 12),
+            alpha=scores.alpha,
         )
     for arm, mean in scores.intervals.items():
         median = _NOTHING if shares else median_interval(scores.values[arm], confidence=scores.confidence)

@@ -19,6 +19,7 @@ from xaibench.metrics.areas import AREAS, recompute_area
 from xaibench.report.evaluator_choices import Settings, Variation, find_variations
 from xaibench.report.labels import Arm, is_reference
 from xaibench.report.scores import MetricScores, by_image
+from xaibench.statistics.best import level
 from xaibench.statistics.intervals import N_RESAMPLES, Interval, mean_interval
 from xaibench.statistics.kendall import kendall_tau
 from xaibench.statistics.max_t import max_t_p
@@ -197,7 +198,7 @@ def _analyse(
     drawn: dict[str, Any] = {"n_resamples": n_resamples, "seed": seed}
     means = _resampled_means(better, **drawn)
     taus = kendall_tau(means, means[against])
-    settled = _settled(better, alpha=1 - confidence, **drawn)
+    settled = _settled(better, alpha=level(confidence), **drawn)
     compared = _Compared(arms, better, taus, settled, confidence)
     rows = [_moved(compared, variations, at, against[at], signs[at].item()) for at in range(len(variations))]
     first = _shares_of_first(variations, taus)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import pandas as pd
 
@@ -46,15 +45,16 @@ def find(
 ) -> Findings:
     """Compute everything; verdicts and claims with the rule's confidence, the tables with the one given."""
     rule = rule or SanityRule()
-    drawn: dict[str, Any] = {"layers": layers, "n_resamples": n_resamples, "seed": seed}
-    verdicts = sanity_verdicts(records, rule=rule, **drawn)
-    claims = sanity_claims(records, rule=rule, **drawn)
+    verdicts = sanity_verdicts(records, rule=rule, layers=layers)
+    claims = sanity_claims(records, rule=rule, layers=layers, n_resamples=n_resamples, seed=seed)
     tables = {
         "sanity_verdicts": verdict_table(verdicts),
         "sanity_claims": claim_table(claims),
-        "efficient_mprt": mean_check(records, "efficient_mprt", confidence=confidence, **drawn),
-        "random_logit": mean_check(records, "random_logit", confidence=confidence, **drawn),
-        "data_randomization": data_randomization(records, confidence=confidence, **drawn),
+        "efficient_mprt": mean_check(records, "efficient_mprt", layers=layers, confidence=confidence),
+        "random_logit": mean_check(records, "random_logit", layers=layers, confidence=confidence),
+        "data_randomization": data_randomization(
+            records, layers=layers, confidence=confidence, n_resamples=n_resamples, seed=seed
+        ),
         "training_accuracy": training_accuracy(records),
         "coverage": coverage(records),
     }

@@ -12,7 +12,7 @@ from xaibench.report import overlays
 from xaibench.report.environment import environment
 from xaibench.report.image_orders import FIRST
 from xaibench.report.labels import Arm, is_reference
-from xaibench.report.pictures import Pictured, pictured
+from xaibench.report.pictures import Pictured, about_images, pictured
 from xaibench.report.scores import MetricScores
 from xaibench.report.tables import Tables
 from xaibench.report.tiles import Shown, shown
@@ -49,9 +49,7 @@ def images_per_page(n_arms: int, *, pictures: int = PICTURES_PER_PAGE, most: int
 
 
 def gallery_links(names: Sequence[str], *, per_page: int) -> list[GalleryLink]:
-    """Say which pages there are for these images; none where one page holds them all."""
-    if len(names) <= per_page:
-        return []
+    """Say which pages there are for these images."""
     starts = range(0, len(names), per_page)
     return [
         GalleryLink(f"{FOLDER}/page-{i:03d}.html", i, names[start], names[min(start + per_page, len(names)) - 1])
@@ -98,10 +96,11 @@ def write_gallery(
         What to link to; empty where the report shows all images itself.
     """
     arms = [arm for arm in order if not is_reference(arm)] or order
-    per_page = images_per_page(len(order))
-    links = gallery_links(names, per_page=per_page)
+    per_page, known = images_per_page(len(arms)), about_images(records)
+    # the report itself shows references as well, so it may be full where one page without them is not
+    links = gallery_links(names, per_page=per_page) if len(names) > images_per_page(len(order)) else []
     for link, chosen in zip(links, _chunks(names, per_page), strict=False):
-        images = pictured(maps, records, names=chosen, categories=categories, only=arms)
+        images = pictured(maps, known, names=chosen, categories=categories, only=arms)
         (folder / FOLDER).mkdir(exist_ok=True)
         text = _page(images, link, links, tables=tables, order=arms, labels=labels, title=title, whole=arms == order)
         (folder / link.file).write_text(text, encoding="utf-8", newline="\n")

@@ -72,7 +72,7 @@ GLOSSARY = (
         ("images_80", "images_95"),
         "Images needed",
         "With how many images the test would settle the pair with 80 or 95 % power, if the difference and the spread seen are "
-        "the true ones.",
+        "the true ones. Images on which both arms are defined are counted: where some are not, more must be seen.",
         'W. C. Guenther, "Sample Size Formulas for Normal Theory T Tests", The American Statistician 35, 1981',
     ),
     Term(

@@ -15,8 +15,8 @@ from xaibench.statistics.joint_intervals import joint_mean_intervals
 from xaibench.statistics.rank_agreement import spearman_by_image, spearman_of_means
 
 AGREEMENT_COLUMNS = [
-    "first", "second", "spearman", "low", "high", "n_images", "undefined", "spearman_of_means", "means_low",
-    "means_high", "n_arms", "note",
+    "first", "second", "spearman", "low", "high", "n_images", "undefined", "spearman_of_means",
+    "means_spread_low", "means_spread_high", "n_arms", "note",
 ]  # fmt: skip
 
 
@@ -78,7 +78,8 @@ def metric_agreement(
     DataFrame
         One row a pair of metrics. `spearman` is the mean over `n_images` of the correlation within an image, with its
         BCa interval; on `undefined` images one of the two ties all arms, or fewer than three arms have both values.
-        `spearman_of_means` correlates the rankings of the `n_arms` arms by their means, with a percentile interval.
+        `spearman_of_means` correlates the rankings of the `n_arms` arms by their means, with its spread: the
+        middle share over bootstrap samples of the images, and no confidence interval.
         Empty for fewer than two metrics.
     """
     of = oriented(scores)

@@ -1,14 +1,12 @@
 """Tables of the sanity checks beside the cascades: efficient MPRT, random logit, permuted labels, coverage."""
 
-import math
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import pandas as pd
 
-from xaibench.report.checks import rows_of, table_of
+from xaibench.report.checks import interval_of, rows_of, table_of
 from xaibench.report.labels import Arm, arm_label, arms
-from xaibench.statistics.intervals import N_RESAMPLES, Interval, two_way_interval
+from xaibench.statistics.intervals import N_RESAMPLES
 from xaibench.statistics.paired import images_p
 
 PERMUTED, CONTROL = "permuted_labels", "true_labels"
@@ -32,16 +30,13 @@ def mean_check(
     *,
     layers: Sequence[str] | None = None,
     confidence: float = 0.95,
-    n_resamples: int = N_RESAMPLES,
-    seed: int = 0,
 ) -> pd.DataFrame:
     """One row per check of a kind (``efficient_mprt``, ``random_logit``), arm and variant: mean over seeds and
-    images with its interval, both resampled; undefined values are counted and in no mean.
+    images with its interval; undefined values are counted and in no mean.
     """
-    options: dict[str, Any] = {"confidence": confidence, "n_resamples": n_resamples, "seed": seed}
     found = []
     for metric, arm, variant, rows in _groups(rows_of(records, kind), layers):
-        mean = two_way_interval(table_of(rows).to_numpy(float), **options)
+        mean = interval_of(table_of(rows), confidence=confidence)
         sizes = (rows["image"].nunique(), rows["seed"].nunique(), *_missing(rows))
         found.append([metric, *arm, arm_label(arm), variant, mean.estimate, mean.low, mean.high, *sizes, mean.note])
     return pd.DataFrame(found, columns=MEAN_COLUMNS)
@@ -58,15 +53,14 @@ def data_randomization(
     """One row per arm and similarity: maps of a network trained on permuted labels, and of the control trained anew
     on the true ones, each compared with the trained model's.
 
-    The difference, permuted minus control, is paired by seed and image; its interval resamples both, its p flips
-    signs over images and takes the networks as given.
+    The difference, permuted minus control, is paired by seed and image; its interval is over both, its p flips signs
+    over images and takes the networks as given.
     """
-    options: dict[str, Any] = {"confidence": confidence, "n_resamples": n_resamples, "seed": seed}
     found = []
     for metric, arm, variant, rows in _groups(rows_of(records, "data_randomization"), layers):
         permuted, control = (_of_labels(rows, labels) for labels in (PERMUTED, CONTROL))
         difference = permuted - control
-        intervals = [_interval(table, options) for table in (permuted, control, difference)]
+        intervals = [interval_of(table, confidence=confidence) for table in (permuted, control, difference)]
         ends = [end for one in intervals for end in (one.estimate, one.low, one.high)]
         sizes = (rows["image"].nunique(), rows["seed"].nunique(), *_missing(rows))
         note = "no control was trained" if control.empty else intervals[2].note
@@ -102,12 +96,6 @@ def _groups(rows: pd.DataFrame, layers: Sequence[str] | None) -> Iterator[tuple[
 
 def _of_labels(rows: pd.DataFrame, labels: str) -> pd.DataFrame:
     return table_of(rows[rows["module"] == labels])
-
-
-def _interval(table: pd.DataFrame, options: dict[str, Any]) -> Interval:
-    if table.empty:
-        return Interval(math.nan, math.nan, math.nan, 0, 0, "no value is defined")
-    return two_way_interval(table.to_numpy(float), **options)
 
 
 def _missing(rows: pd.DataFrame) -> tuple[int, int]:

@@ -82,7 +82,7 @@ def render_page(
     names: dict[str, Any] = {"labels": labels, "numbers": numbers}
     cascade = find_cascade(records)
     modules = cascade.modules if cascade else []
-    styles, curves, views = arm_styles(order), curve_metrics(records, tables), _table_views(tables)
+    styles, curves, views = arm_styles(order), curve_metrics(tables), _table_views(tables)
     marks = marks_of(styles, numbers)
     context = {
         "title": page_title(run),
@@ -173,7 +173,8 @@ def _table_views(tables: Tables) -> list[TableView]:
         "convergence": "Interval width and stability of the ranking against the number of images",
         "evaluator_sensitivity": "How the ranking moves with each choice of a metric",
         "evaluator_ranks": "Mean score and rank of each arm under each choice",
-        "metric_agreement": "Do the metrics order the arms alike? Spearman's correlation within images, and between the means",
+        "metric_agreement": "Do the metrics order the arms alike? Spearman's correlation within images with "
+        "its interval, and between the means with its spread (the middle share over bootstrap samples: no confidence interval)",
         "validity": "Do the faithfulness metrics rank the maps as the masks do? Spearman's correlation within images",
         "validity_comparisons": "Which faithfulness metric agrees better with the masks? Paired, Holm-adjusted for each measure",
         "corruption": "What each metric does as more of a map's cells change places; higher taken for better",

@@ -15,7 +15,7 @@ from xaibench.report.figures.scores import scores_figure
 from xaibench.report.figures.style import save_pdf
 from xaibench.report.labels import Arm
 from xaibench.report.sanity_figures import Drawn
-from xaibench.report.summaries import mean_curves, phase_costs
+from xaibench.report.summaries import phase_costs
 from xaibench.report.tables import Tables
 
 SINGLE, DOUBLE = 3.25, 7.0
@@ -75,7 +75,7 @@ def _figures(
     device: str,
 ) -> Iterator[tuple[str, Callable[[float], Figure | None]]]:
     """Name each figure there is data for, and how to draw it at a width."""
-    curves = {metric: mean_curves(records, metric) for metric in ("deletion", "insertion")}
+    curves = {metric: tables.mean_curves(metric) for metric in ("deletion", "insertion")}
     if any(curves.values()):
         yield "curves", lambda width: curves_figure(curves, labels=labels, columns=_fitting(width, 3.0), width=width)
     ranked = tables.ranking

@@ -112,6 +112,12 @@ def pictured(
     return found
 
 
+def about_images(records: pd.DataFrame) -> pd.DataFrame:
+    """The few records from which `pictured` tells what is known of the images: for those who call it many times."""
+    first = records.loc[records["target"] >= 0, "image"].drop_duplicates().index
+    return records[records["metric"].isin(["confidence", "correct"]) | records.index.isin(first)]
+
+
 def strips(maps: Mapping[str, ndarray], *, n_images: int = 1) -> list[Strip]:
     """Maps along the cascade with the first seed, for the first images that have them."""
     table: dict[str, dict[Arm, dict[int, str]]] = {}
@@ -152,8 +158,9 @@ def _classes(records: pd.DataFrame) -> pd.DataFrame:
 
     Rows about pairs of images know neither, and sanity checks may explain another class.
     """
-    known = pd.concat([records[records["metric"] == "confidence"], records[records["target"] >= 0]])
-    return known[known["image"] != ""].drop_duplicates("image").set_index("image")[["label", "target"]]
+    sure, columns = records["metric"] == "confidence", ["image", "label", "target"]
+    known = pd.concat([records.loc[sure, columns], records.loc[records["target"] >= 0, columns]])
+    return known[known["image"] != ""].drop_duplicates("image").set_index("image")
 
 
 def _map_keys(maps: Mapping[str, ndarray]) -> dict[str, dict[Arm, str]]:

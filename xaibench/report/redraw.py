@@ -44,7 +44,7 @@ from xaibench.report.pictures import Strip, pictured, pictured_names, spread_eve
 from xaibench.report.sanity_figures import STEMS, Drawn, drawn_cascades, sanity_figures
 from xaibench.report.sanity_rule import SanityRule
 from xaibench.report.stopping import stopping_of
-from xaibench.report.summaries import mean_curves, phase_costs
+from xaibench.report.summaries import phase_costs
 from xaibench.report.tables import Tables, make_tables, write_tables
 from xaibench.report.timing_grid import grid_cells
 from xaibench.report.trust import without_corrupted
@@ -175,7 +175,7 @@ def _pages(parts: _Run, folder: Path, run: Mapping[str, Any], names: Sequence[st
 
 
 def _curves(parts: _Run) -> Figure | None:
-    curves = {metric: mean_curves(parts.records, metric) for metric in ("deletion", "insertion")}
+    curves = {metric: parts.tables.mean_curves(metric) for metric in ("deletion", "insertion")}
     return curves_figure(curves, labels=parts.labels) if any(curves.values()) else None
 
 

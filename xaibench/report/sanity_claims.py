@@ -12,13 +12,13 @@ import numpy as np
 import pandas as pd
 
 from xaibench.report.calibration import Bands, calibration_bands
-from xaibench.report.checks import Cascade, find_cascades, table_of
+from xaibench.report.checks import Cascade, find_cascades, interval_of, table_of
 from xaibench.report.labels import Arm, arms, spoken
 from xaibench.report.sanity_rule import SanityRule
 from xaibench.report.similarities import title
 from xaibench.report.wording import fixed, p_text
 from xaibench.statistics.bounds import is_below
-from xaibench.statistics.intervals import N_RESAMPLES, Interval, two_way_interval
+from xaibench.statistics.intervals import N_RESAMPLES, Interval
 from xaibench.statistics.paired import holm, images_p
 
 Result = Literal["reproduced", "not reproduced", "undecided", "undefined"]
@@ -95,14 +95,14 @@ def sanity_claims(
     layers : sequence of str, optional
         From shallow to deep: the last one with a map is the deepest.
     n_resamples, seed : int
-        Of the intervals.
+        Of the tests of paired differences.
     """
     rule = rule or SanityRule()
     options = {"confidence": rule.confidence, "n_resamples": n_resamples, "seed": seed}
     found: list[ClaimPart] = []
     for cascade in find_cascades(records):
         if cascade.order == "top_down":
-            look = _Look(cascade, arms(cascade.rows, layers), rule, options)
+            look = _Look(cascade, arms(cascade.rows, layers), rule)
             parts = [*_fall(look), *_guided(look), *_sign(look, calibration_bands(records, cascade))]
             found += [replace(part, cascade=cascade.key) for part in _adjusted(parts, options)]
     return found
@@ -127,14 +127,13 @@ class _Look:
     cascade: Cascade
     arms: list[Arm]
     rule: SanityRule
-    options: dict[str, Any]
 
     def values(self, arm: Arm, similarity: str, step: int) -> pd.DataFrame:
         rows = self.cascade.of(arm, similarity)
         return table_of(rows[rows["step"] == step])
 
     def interval(self, values: pd.DataFrame) -> Interval:
-        return two_way_interval(values.to_numpy(float), **self.options)
+        return interval_of(values, confidence=self.rule.confidence)
 
     def of(self, explainer: str) -> list[Arm]:
         return [arm for arm in self.arms if arm[0] == explainer]

@@ -6,18 +6,17 @@ Low similarity is necessary, not sufficient: a random map passes, too.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-import numpy as np
 import pandas as pd
 
 from xaibench.report.calibration import NO_BAND, PAIRS, Band, calibration_bands
-from xaibench.report.checks import Cascade, find_cascades, table_of
+from xaibench.report.checks import Cascade, find_cascades, interval_of, table_of
 from xaibench.report.labels import Arm, arm_label, arms, is_reference
 from xaibench.report.sanity_rule import SanityRule
 from xaibench.report.wording import counted, fixed
 from xaibench.statistics.bounds import Outcome, images_to_clear, is_below
-from xaibench.statistics.intervals import N_RESAMPLES, Interval, two_way_interval
+from xaibench.statistics.intervals import Interval
 from xaibench.statistics.sample_size import SampleSize
 
 FEW_PAIRS = 40
@@ -136,8 +135,6 @@ def sanity_verdicts(
     *,
     rule: SanityRule | None = None,
     layers: Sequence[str] | None = None,
-    n_resamples: int = N_RESAMPLES,
-    seed: int = 0,
 ) -> list[SanityVerdict]:
     """Apply the rule to every arm of every cascade that goes from the output down.
 
@@ -148,18 +145,15 @@ def sanity_verdicts(
         The default one where not given.
     layers : sequence of str, optional
         From shallow to deep, for the order.
-    n_resamples, seed : int
-        Of the intervals, in which seeds and images are resampled crossed.
     """
     rule = rule or SanityRule()
-    options = {"confidence": rule.confidence, "n_resamples": n_resamples, "seed": seed}
     found = []
     for cascade in find_cascades(records):
         if cascade.order == "top_down":
             bands = calibration_bands(records, cascade, confidence=rule.confidence)
             for arm in arms(cascade.rows, layers):
                 band = bands.get((arm, rule.similarity, str(rule.end)), NO_BAND)
-                found.append(_verdict(cascade, arm, rule, band, options))
+                found.append(_verdict(cascade, arm, rule, band))
     return found
 
 
@@ -176,7 +170,7 @@ def verdict_table(verdicts: Sequence[SanityVerdict]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _verdict(cascade: Cascade, arm: Arm, rule: SanityRule, band: Band, options: dict[str, Any]) -> SanityVerdict:
+def _verdict(cascade: Cascade, arm: Arm, rule: SanityRule, band: Band) -> SanityVerdict:
     rows = cascade.of(arm, rule.similarity)
     rows = rows[rows["step"] > 0]
     steps = sorted(rows["step"].unique())
@@ -190,20 +184,22 @@ def _verdict(cascade: Cascade, arm: Arm, rule: SanityRule, band: Band, options: 
     missing = "" if len(rows) else f"{rule.similarity} was not measured"
     return SanityVerdict(
         cascade.key, module, arm, rule.similarity,
-        _condition(f"after {module}" if module else "after the first unit", first, rule.first_below, missing, options),
-        _condition("at the end", last, bound, missing or why, options),
+        _condition(f"after {module}" if module else "after the first unit", first, rule.first_below, missing, rule),
+        _condition("at the end", last, bound, missing or why, rule),
         band, rows["image"].nunique(), rows["seed"].nunique(),
     )  # fmt: skip
 
 
-def _condition(where: str, rows: pd.DataFrame, bound: float, why: str, options: dict[str, Any]) -> Condition:
-    values = table_of(rows).to_numpy(float) if len(rows) else np.empty((0, 0))
-    interval = two_way_interval(values, **options)
+def _condition(where: str, rows: pd.DataFrame, bound: float, why: str, rule: SanityRule) -> Condition:
+    table = table_of(rows)
+    interval = interval_of(table, confidence=rule.confidence)
     outcome = is_below(interval, bound)
     if outcome == "undefined" and len(rows) and not interval.n:
         reasons = [reason for reason in dict.fromkeys(rows["reason"]) if reason]
         why = f"none of the {len(rows)} values is defined ({reasons[0] if reasons else 'no reason recorded'})"
-    needed = images_to_clear(values, interval, bound) if outcome == "undecided" else SampleSize(math.nan)
+    needed = SampleSize(math.nan)
+    if outcome == "undecided":
+        needed = images_to_clear(table.to_numpy(float), bound, confidence=rule.confidence)
     return Condition(where, interval, bound, outcome, needed, why if outcome == "undefined" else "")
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from xaibench.report.checks import BESIDE
 from xaibench.report.labels import Arm, arm_label, arms, higher_is_better, is_reference, metric_title, of_family
 from xaibench.statistics.agreement import Agreement, concordance
-from xaibench.statistics.best import BestSet, adjusted_p, best_set
+from xaibench.statistics.best import BestSet, adjusted_p, best_set, level
 from xaibench.statistics.intervals import N_RESAMPLES, Interval, mean_intervals
 from xaibench.statistics.paired import compare_pairs
 from xaibench.statistics.sample_size import images_needed
@@ -45,7 +45,8 @@ class MetricScores:
     intervals : dict
         Mean of each arm.
     comparisons : DataFrame
-        `compare_pairs`, with columns `images_80` and `images_95`; empty without a direction.
+        `compare_pairs`, with columns `images_80` and `images_95`, which count images on which both arms are defined, so
+        that more must be seen where some are not; empty without a direction.
     best : BestSet
     agreement : Agreement
         Whether images order the arms alike.
@@ -63,6 +64,11 @@ class MetricScores:
     agreement: Agreement
     rows: pd.DataFrame = field(repr=False)
     confidence: float = 0.95
+
+    @property
+    def alpha(self) -> float:
+        """Family-wise level of the tests."""
+        return level(self.confidence)
 
     @property
     def title(self) -> str:
@@ -180,16 +186,19 @@ def _analyse_one(
     if direction is None or not of_arms:
         compared = compared.iloc[:0]
     else:
-        best = best_set(values, compared, higher_is_better=direction)
+        best = best_set(values, compared, higher_is_better=direction, alpha=level(options["confidence"]))
+    sizes = _with_sample_sizes(compared, values, difference, alpha=level(options["confidence"]))
     return MetricScores(
         first["metric"], first["variant"], values, direction if of_arms else None,
-        dict(zip(columns, intervals, strict=True)), _with_sample_sizes(compared, values, difference), best,
-        concordance(values), rows,
+        dict(zip(columns, intervals, strict=True)), sizes, best,
+        concordance(values), rows, options["confidence"],
     )  # fmt: skip
 
 
-def _with_sample_sizes(compared: pd.DataFrame, values: pd.DataFrame, difference: float | None) -> pd.DataFrame:
-    """Add how many images would find the difference seen and, where one is named, that one."""
+def _with_sample_sizes(
+    compared: pd.DataFrame, values: pd.DataFrame, difference: float | None, *, alpha: float
+) -> pd.DataFrame:
+    """Add how many images, on which both arms are defined, would find the difference seen and, if given, the named one."""
     wanted: dict[str, tuple[float | None, float]] = {"images_80": (None, 0.8), "images_95": (None, 0.95)}
     if difference is not None:
         wanted |= {NAMED[1]: (difference, 0.8), NAMED[2]: (difference, 0.95)}
@@ -197,7 +206,9 @@ def _with_sample_sizes(compared: pd.DataFrame, values: pd.DataFrame, difference:
     for first, second, family in compared[["first", "second", "family"]].itertuples(index=False):
         differences = values[first].to_numpy(float) - values[second].to_numpy(float)
         for column, (size, power) in wanted.items():
-            found = images_needed(differences, difference=size, power=power, n_comparisons=max(1, int(family)))
+            found = images_needed(
+                differences, difference=size, power=power, alpha=alpha, n_comparisons=max(1, int(family))
+            )
             needed[column].append(found.n)
     return compared.assign(**needed) if difference is None else compared.assign(**{NAMED[0]: difference}, **needed)
 

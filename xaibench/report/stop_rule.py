@@ -17,6 +17,7 @@ SETTLED = "settled"
 WHEN = ("null", SETTLED)
 
 _BOUNDED_SCORES = ("probability", "correct", "sigmoid")
+_OF_MAPS_ALONE = ("coherency", "complexity_adcc")
 _RANGE = re.compile(r"[\[(](-?[\d/]+), (-?[\d/]+)[\])]")
 
 
@@ -132,9 +133,11 @@ def metric_range(metric: str, settings: str = "{}") -> tuple[float, float]:
     scores, areas = set(_values(choices, "score")), set(_values(choices, "area"))
     if bounds is None:
         raise ValueError(f"stop.metric={metric} has no fixed range ({card.range}), which the test needs; {_suited()}")
-    if card.family in ("curves", "regions", "road", "masking") and not scores <= set(_BOUNDED_SCORES):
+    reads = _reads_scores(card)
+    if reads and not (scores and scores <= set(_BOUNDED_SCORES)):
+        told = ", ".join(sorted(scores)) or "a score that its settings do not name"
         raise ValueError(
-            f"stop.metric={metric} reads {', '.join(sorted(scores))}, so it has no fixed range, which the test needs; "
+            f"stop.metric={metric} reads {told}, so it has no fixed range, which the test needs; "
             f"set metric.{metric}.score=probability, or take another: {_suited()}"
         )
     if "unit_trapezoid" in areas:
@@ -143,6 +146,11 @@ def metric_range(metric: str, settings: str = "{}") -> tuple[float, float]:
             f"fixed range: take another area rule, such as metric.{metric}.area=uniform_trapezoid"
         )
     return (-1.0, 1.0) if "mean_drop" in areas else bounds
+
+
+def _reads_scores(card: Card) -> bool:
+    """Whether the metric's range hangs on which of the model's scores it reads."""
+    return card.family in ("curves", "regions", "road", "masking") and card.name not in _OF_MAPS_ALONE
 
 
 def _suited() -> str:

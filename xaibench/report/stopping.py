@@ -1,7 +1,7 @@
 """What the rule for stopping early finds in the records: whether the question is settled, and what was saved."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -101,7 +101,7 @@ class Stopping:
         return confidence_sequence(self.leads(arm).to_numpy(float), width=self.width, alpha=alpha, looks=self.looks())
 
 
-def judge(records: pd.DataFrame, rule: StopRule, *, total: int) -> Stopping | None:
+def judge(records: pd.DataFrame, rule: StopRule, *, total: int, planned: Sequence[Arm] = ()) -> Stopping | None:
     """Ask the rule about the records of the scores so far; they alone decide.
 
     Parameters
@@ -111,6 +111,8 @@ def judge(records: pd.DataFrame, rule: StopRule, *, total: int) -> Stopping | No
     rule : StopRule
     total : int
         Images that there are.
+    planned : sequence of (explainer, layer)
+        The run's arms. One without any record by the metric is still a candidate: nothing is settled without it.
 
     Returns
     -------
@@ -124,12 +126,13 @@ def judge(records: pd.DataFrame, rule: StopRule, *, total: int) -> Stopping | No
     """
     scores = _of_scores(records)
     rows = scores[(scores["metric"] == rule.metric) & (scores["variant"] == "")]
-    candidates = rule.candidates(arms(rows))
-    if len(candidates) < 2:
+    candidates = rule.candidates(dict.fromkeys([*arms(rows), *planned]))
+    if rows.empty or len(candidates) < 2:
         return None
     images = scores.loc[scores["metric"] == "image", ["image", "shard"]].drop_duplicates("image")
     low, high = metric_range(rule.metric, rows["settings"].iloc[0])
-    values = by_image(rows, candidates).reindex(images["image"]).dropna()
+    columns = pd.Index(candidates, tupleize_cols=False)
+    values = by_image(rows, candidates).reindex(index=images["image"], columns=columns).dropna()
     _check_range(values, rule.metric, low, high)
     better = 1 if higher_is_better(rule.metric, rows["settings"].iloc[0]) else -1
     found = settle(better * values.to_numpy(float), width=high - low, alpha=rule.alpha, margin=rule.margin)
@@ -149,7 +152,20 @@ def stopping_of(run: Mapping[str, Any], records: pd.DataFrame) -> Stopping | Non
     rule = StopRule.of(settings) if isinstance(settings, Mapping) else None
     if rule is None:
         return None
-    return judge(records, rule, total=int(data["n"]) if isinstance(data, Mapping) else 0)
+    total = int(data["n"]) if isinstance(data, Mapping) else 0
+    return judge(records, rule, total=total, planned=list(_planned(run, records)))
+
+
+def _planned(run: Mapping[str, Any], records: pd.DataFrame) -> Iterator[Arm]:
+    """Arms that the run was to have: its explainers, with their layers where these are named one by one."""
+    found = arms(records)
+    known = {layer for _, layer in found} | {str(layer) for layer in run.get("layers") or ()}
+    for name, own in (run["settings"].get("explainer") or {}).items():
+        named = own.get("layers") or ()
+        layers = [named] if isinstance(named, str) else [str(layer) for layer in named]
+        if not layers or not known.issuperset(layers):  # a group of layers, such as "stages"
+            layers = [layer for explainer, layer in found if explainer == name] or [""]
+        yield from ((name, layer) for layer in layers)
 
 
 def stopping_entry(of: Stopping) -> dict[str, Any]:

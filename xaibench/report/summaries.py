@@ -9,7 +9,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy import stats
 
-from xaibench.report.checks import Cascade
+from xaibench.report.checks import Cascade, means_by
 from xaibench.report.labels import Arm, arms
 from xaibench.report.timing_grid import without_grid
 from xaibench.statistics.intervals import mean_curve_band
@@ -45,10 +45,11 @@ class MeanLine:
 
 def mean_curves(records: pd.DataFrame, metric: str) -> dict[Arm, MeanLine]:
     """Mean curve over images of each arm that has curves of `metric`; a curve on another grid is interpolated."""
-    rows = records[(records["metric"] == metric) & (records["curve_y"].map(_length) > 0)]
-    lines = {}
+    rows = records[records["metric"] == metric]
+    rows = rows[rows["curve_y"].map(_length) > 0]
+    lines, groups = {}, dict(list(rows.groupby(["explainer", "layer"], sort=False)))
     for arm in arms(rows):
-        own = rows[(rows["explainer"] == arm[0]) & (rows["layer"] == arm[1])]
+        own = groups[arm]
         curves = list(zip(own["curve_x"], own["curve_y"], strict=True))
         x = np.asarray(max(curves, key=lambda curve: len(curve[0]))[0], dtype=float)
         values = np.stack([np.interp(x, curve_x, curve_y) for curve_x, curve_y in curves])
@@ -63,11 +64,11 @@ def cascade_lines(cascade: Cascade, similarity: str) -> dict[Arm, MeanLine]:
     Seeds are averaged within an image first: images, not seeds, are what the band generalizes to.
     """
     lines = {}
-    for arm in arms(cascade.rows[cascade.rows["variant"] == similarity]):
-        own = cascade.of(arm, similarity)
-        table = own.pivot_table(index="image", columns="step", values="value", aggfunc="mean", dropna=False)
-        x = table.columns.to_numpy(dtype=float)
-        lines[arm] = _line(x, table.to_numpy(dtype=float), n_undefined=int(own["value"].isna().sum()))
+    rows = cascade.rows.loc[cascade.rows["variant"] == similarity, ["explainer", "layer", "image", "step", "value"]]
+    groups = dict(list(rows.groupby(["explainer", "layer"], sort=False)))
+    for arm in arms(rows):
+        values, (_, steps) = means_by(groups[arm], "image", "step")
+        lines[arm] = _line(steps.to_numpy(float), values, n_undefined=int(groups[arm]["value"].isna().sum()))
     return lines
 
 

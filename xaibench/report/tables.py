@@ -16,6 +16,7 @@ from xaibench.report.estimates import estimates, reliabilities
 from xaibench.report.evaluator_sensitivity import Sensitivity, evaluator_sensitivity
 from xaibench.report.evaluator_words import sensitivity_tables
 from xaibench.report.findings import Findings, find
+from xaibench.report.labels import Arm
 from xaibench.report.latex import comparison_latex, score_latex, verdict_latex
 from xaibench.report.limits import memory, path_checks, roofline
 from xaibench.report.precision_table import precision_maps, precision_scores
@@ -23,6 +24,7 @@ from xaibench.report.sanity import sanity
 from xaibench.report.sanity_rule import SanityRule
 from xaibench.report.scores import MetricScores, analyse, comparisons, summary
 from xaibench.report.stopping import Stopping, noted, stopping_table
+from xaibench.report.summaries import MeanLine, mean_curves
 from xaibench.report.timing_grid import timing_grid, without_grid
 from xaibench.report.trust import Trust, trust, without_corrupted
 from xaibench.report.writers import score_markdown, to_csv, to_markdown
@@ -76,10 +78,21 @@ class Tables:
         """How the answer of each metric that ranks arms settled with the number of images."""
         return converged(self.ranking)
 
-    @property
+    @cached_property
     def cost_quality(self) -> list[CostQuality]:
         """What the arms score and cost, for one or two metrics."""
         return cost_quality(self.ranking, self.timing, self.cost)
+
+    def mean_curves(self, metric: str) -> dict[Arm, MeanLine]:
+        """Mean curve of each arm under a metric; none where it has no curves. Kept: figures and page draw the same."""
+        if metric not in self._curves:
+            rows = [one.rows for one in self.scores if one.metric == metric]
+            self._curves[metric] = mean_curves(pd.concat(rows).sort_index(), metric) if rows else {}
+        return self._curves[metric]
+
+    @cached_property
+    def _curves(self) -> dict[str, dict[Arm, MeanLine]]:
+        return {}
 
     @property
     def ranking(self) -> list[MetricScores]:
@@ -143,7 +156,7 @@ def make_tables(
         comparisons=noted(comparisons(scores), stopping),
         agreement=agreement(scores),
         reliability=reliabilities(scores, seed=seed),
-        sanity=sanity(records, **options),
+        sanity=sanity(records, layers=layers, confidence=confidence),
         cost=cost(records, layers=layers),
         timing=timing(without_grid(records), layers=layers),
         images=images(records),
@@ -217,8 +230,9 @@ def write_tables(
     tables = records if isinstance(records, Tables) else make_tables(records, layers=layers)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    texts = {f"{name}.csv": to_csv(frame) for name, frame in tables.frames().items()}
-    texts |= {f"{name}.md": to_markdown(frame) for name, frame in tables.frames().items()}
+    frames = tables.frames()
+    texts = {f"{name}.csv": to_csv(frame) for name, frame in frames.items()}
+    texts |= {f"{name}.md": to_markdown(frame) for name, frame in frames.items()}
     texts["scores.md"] = score_markdown(tables.ranking, confidence=tables.confidence)
     papers = {
         "scores.tex": score_latex(tables.ranking, confidence=tables.confidence),

@@ -95,7 +95,8 @@ def grid_cells(records: pd.DataFrame) -> list[GridCell]:
     for row in rows.itertuples():
         known = settings[row.settings]
         factors = {name: known[name] for name in FACTORS}
-        key = (known["sweep"], known["layers"], *factors.values())
+        # a batch halved for want of memory is another cell than the one that asked for this size
+        key = (known["sweep"], known["layers"], known.get("batch_size_asked"), *factors.values())
         cell = cells.setdefault(key, GridCell(known["sweep"], known["layers"], factors, bool(known["base"])))
         _add(cell, row)
     _share_inference(list(cells.values()))
@@ -143,7 +144,7 @@ def _share_inference(cells: Sequence[GridCell]) -> None:
         if len(cell.inference):
             known[_inference_key(cell)] = cell.inference
     for cell in cells:
-        if cell.phases:
+        if cell.phases and not len(cell.inference):
             cell.inference = known.get(_inference_key(cell), cell.inference)
 
 

@@ -118,8 +118,8 @@ def _told(table: pd.DataFrame) -> dict[tuple[int, int], tuple[str, str]]:
         (place[row["first"]], place[row["second"]]): (
             f"within an image {interval_text(row['spearman'], row['low'], row['high'], decimals=2)}, "
             f"{row['n_images']} images, {row['undefined']} undefined",
-            f"between means {interval_text(row['spearman_of_means'], row['means_low'], row['means_high'], decimals=2)}, "
-            f"{row['n_arms']} maps",
+            f"between means {fixed(row['spearman_of_means'])}, spread over samples of the images "
+            f"{fixed(row['means_spread_low'])} to {fixed(row['means_spread_high'])}, {row['n_arms']} maps",
         )
         for row in table.to_dict("records")
     }

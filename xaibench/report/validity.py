@@ -14,7 +14,7 @@ import pandas as pd
 from xaibench.report.labels import card_of
 from xaibench.report.metric_agreement import Oriented, oriented
 from xaibench.report.scores import MetricScores
-from xaibench.statistics.best import BestSet, best_set
+from xaibench.statistics.best import BestSet, best_set, level
 from xaibench.statistics.intervals import N_RESAMPLES, Interval
 from xaibench.statistics.joint_intervals import joint_mean_intervals
 from xaibench.statistics.paired import EXACT_UP_TO, holm, sign_flip_p
@@ -124,7 +124,7 @@ def _held_against(of: Oriented, truth: str, asked: list[str], options: dict[str,
     marked = int(np.isfinite(of.better[place[truth]]).any(axis=1).sum())
     compared = [name for name in asked if intervals[name].n >= max(2, DEFINED_ON_HALF * marked)]
     comparisons = _comparisons(values[compared], truth, options)
-    best = best_set(values[compared], comparisons, higher_is_better=True, alpha=1 - options["confidence"])
+    best = best_set(values[compared], comparisons, higher_is_better=True, alpha=level(options["confidence"]))
     ranked = np.isfinite(of.better[[place[truth], *(place[name] for name in asked)]]).any(axis=1).all(axis=0)
     titles = {name: of.titles[place[name]] for name in asked}
     return Validity(

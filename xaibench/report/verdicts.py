@@ -39,8 +39,12 @@ class Verdict:
         return [self.scores.p(self.best, arm) for arm in arms] if self.best else []
 
 
-def verdict(scores: MetricScores, *, alpha: float = 0.05) -> Verdict:
-    """Best set among the candidates, with the p-values adjusted over all pairs of arms, references among them."""
+def verdict(scores: MetricScores, *, alpha: float | None = None) -> Verdict:
+    """Best set among the candidates, with the p-values adjusted over all pairs of arms, references among them.
+
+    `alpha` is what the scores' confidence leaves where not given.
+    """
+    alpha = scores.alpha if alpha is None else alpha
     if not scores.candidates or scores.higher_is_better is None:
         return Verdict(scores, None, [], [], alpha)
     values = scores.values[scores.candidates]

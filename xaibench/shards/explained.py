@@ -10,7 +10,8 @@ from torch import Tensor
 from xaibench.explainers.cams import CAM
 from xaibench.explainers.capture import capture
 from xaibench.explainers.upsample import upsample
-from xaibench.shards.images import Batch
+from xaibench.metrics.inference import float32_products
+from xaibench.shards.images import Batch, parts_of
 from xaibench.shards.rows import Arm
 from xaibench.workbench import Workbench
 
@@ -40,7 +41,17 @@ class Explained:
 
 
 def explain_batch(bench: Workbench, batch: Batch) -> Explained:
-    """Make every explainer's maps; CAMs that want the same layers and score share one pass."""
+    """Make every explainer's maps; CAMs that want the same layers and score share one pass.
+
+    With ``batch_size=auto`` no more images than that are explained at once; otherwise all of them are, whose number
+    `shard_size` limits. On a CUDA device float32 means float32, as for the scores: torch's tf32 is switched off.
+    """
+    at_once = bench.batch_size if bench.settings.batch_size == "auto" else len(batch.names)
+    with float32_products("ieee"):
+        return _joined([_explained(bench, part) for part in parts_of(batch, at_once)])
+
+
+def _explained(bench: Workbench, batch: Batch) -> Explained:
     maps: dict[Arm, Tensor] = {}
     passes: dict[Arm, float] = {}
     seconds: dict[Arm, float] = {}
@@ -56,6 +67,19 @@ def explain_batch(bench: Workbench, batch: Batch) -> Explained:
             maps[arm], passes[arm], seconds[arm] = values, cost, share
             attributions.append(full[arm])
     return Explained(maps, torch.stack(attributions, dim=1), passes, seconds)
+
+
+def _joined(parts: Sequence[Explained]) -> Explained:
+    """Put the maps of a batch's parts together; what an image cost is the mean over all."""
+    if len(parts) == 1:
+        return parts[0]
+    n_images = [len(part.attributions) for part in parts]
+    mean_seconds = {
+        arm: sum(n * part.seconds[arm] for n, part in zip(n_images, parts, strict=True)) / sum(n_images)
+        for arm in parts[0].maps
+    }
+    maps = {arm: torch.cat([part.maps[arm] for part in parts]) for arm in parts[0].maps}
+    return Explained(maps, torch.cat([part.attributions for part in parts]), parts[0].forward_passes, mean_seconds)
 
 
 def _sharing(bench: Workbench) -> list[list[str]]:

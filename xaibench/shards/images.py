@@ -1,7 +1,7 @@
 """Samples as the network sees them, with those that cannot be used set aside as records."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -43,6 +43,12 @@ class Batch:
     confidences: Tensor
     correct: Tensor
     masks: Tensor
+
+
+def parts_of(batch: Batch, at_once: int) -> Iterator[Batch]:
+    """Cut a batch into parts of at most so many images."""
+    for begin in range(0, len(batch.names), at_once):
+        yield Batch(*(getattr(batch, each.name)[begin : begin + at_once] for each in fields(Batch)))
 
 
 def read_batches(bench: Workbench, indices: Sequence[int]) -> tuple[list[Batch], list[Record]]:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, fields, replace
 from functools import lru_cache
 
@@ -9,9 +10,11 @@ import numpy as np
 
 from xaibench.metrics.catalogue import INFORMATION, METRICS, LocalizationMetric, MaskingMetric
 from xaibench.metrics.curve import CurveMetric
+from xaibench.metrics.inference import float32_products
 from xaibench.metrics.information_curves import information_curves
 from xaibench.metrics.map_scores import ExplainerMetric, MapMetric, MapScores, ModelMetric
 from xaibench.metrics.masking import masked_scores
+from xaibench.metrics.memory_limits import fixed_batch_size
 from xaibench.metrics.ordering import Order, tied_fraction
 from xaibench.metrics.perturbation import perturbation_curves
 from xaibench.metrics.undefined import why_undefined
@@ -40,7 +43,8 @@ def score_images(bench: Workbench, indices: Sequence[int]) -> tuple[list[Record]
     batches, records = read_batches(bench, indices)
     maps: dict[str, np.ndarray] = {}
     for batch in batches:
-        explained = explain_batch(bench, batch)
+        with _fixed_shard_size(bench):
+            explained = explain_batch(bench, batch)
         for rows in (
             _ties,
             _curves,
@@ -54,6 +58,13 @@ def score_images(bench: Workbench, indices: Sequence[int]) -> tuple[list[Record]
             records.extend(rows(bench, batch, explained))
         maps.update(_stored(bench, batch, explained))
     return records, maps
+
+
+def _fixed_shard_size(bench: Workbench) -> AbstractContextManager[None]:
+    """Name `shard_size` where the explanations do not fit the memory; with ``batch_size=auto`` they are split instead."""
+    if bench.settings.batch_size == "auto":
+        return nullcontext()
+    return fixed_batch_size(bench.settings.shard_size, setting="shard_size")
 
 
 # ── one function a family of metrics ─────────────────────────────────────────────────────────────────────────────
@@ -194,14 +205,15 @@ def _explainer_metrics(bench: Workbench, batch: Batch, explained: Explained) -> 
             continue
         for name, explainer in bench.explainers.items():
             start = time.perf_counter()
-            found = metric.explainer_scores(
-                bench.classifier.network,
-                batch.images,
-                batch.targets,
-                explainer,
-                explained.of(name),
-                batch_size=bench.batch_size,
-            )
+            with float32_products("ieee"):  # as for the maps that it compares with
+                found = metric.explainer_scores(
+                    bench.classifier.network,
+                    batch.images,
+                    batch.targets,
+                    explainer,
+                    explained.of(name),
+                    batch_size=bench.batch_size,
+                )
             share = (time.perf_counter() - start) / len(found) / len(batch.names)
             for layer, scores in found.items():
                 for b in range(len(batch.names)):

@@ -8,6 +8,7 @@ from statistics import median
 import numpy as np
 import torch
 
+from xaibench.metrics.inference import float32_products
 from xaibench.records.record import Record, settings_json
 from xaibench.shards.images import read_batches
 from xaibench.timing.clock import clock_for
@@ -24,10 +25,14 @@ WITH_GRAPH = (FORWARD, INPUT_BACKWARD, FULL_BACKWARD)
 """The phases on whose rows the graph of their work stands."""
 
 
+@float32_products("ieee")
 def time_path(
     bench: Workbench, settings: ExplanationPath, indices: Sequence[int]
 ) -> tuple[list[Record], dict[str, np.ndarray]]:
-    """Time the explanation path of the run's layers on some of its images; where all have to be left out, nothing."""
+    """Time the explanation path of the run's layers on some of its images; where all have to be left out, nothing.
+
+    On a CUDA device float32 means float32: torch's tf32 is switched off; the grid times that as a dtype of its own.
+    """
     batches, _ = read_batches(bench, indices)
     if not batches:
         return [], {}
@@ -92,11 +97,16 @@ def machine_records(
             percent = 100 * timing.needs.operations / 1e6 / milliseconds / rates.gflop_per_second
             record = partial(_record, layer=timing.layer, variant=timing.phase, reason=timing.reason)
             yield record("percent_of_peak", percent, settings=settings)
+    yield from state_records(states, settings)
+
+
+def state_records(states: dict[str, MachineState], settings: str) -> Iterator[Record]:
+    """Rows of what the machine was doing at each look; what slowed a GPU down stands beside its clock, even if unknown."""
     for when, state in states.items():
         looks = {"processor_mhz": state.processor_mhz, "gpu_mhz": state.gpu_mhz, "load_average": state.load}
         for metric, value in looks.items():
             reason = ", ".join(state.throttles) if metric == "gpu_mhz" else ""
-            if not math.isnan(value):
+            if reason or not math.isnan(value):
                 yield _record(metric, value, variant=when, settings=settings, reason=reason)
 
 

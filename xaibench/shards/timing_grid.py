@@ -12,10 +12,12 @@ from xaibench.execution.serial import Shard
 from xaibench.records.record import Record, settings_json
 from xaibench.shards.images import read_batches
 from xaibench.shards.precision import PRECISION_SHARD, precision_rows
+from xaibench.shards.timing import state_records
 from xaibench.timing.cells import why_unsupported
 from xaibench.timing.clock import clock_for
 from xaibench.timing.conditions import device_name
 from xaibench.timing.grid import Cell, TimingGrid
+from xaibench.timing.machine_state import machine_state
 from xaibench.timing.memory import meter_for
 from xaibench.timing.sweep import CellPhase, time_sweep
 from xaibench.timing.vocabulary import joint_name
@@ -57,6 +59,7 @@ def time_cells(
     if not batches:
         return [], {}
     clock, meter = clock_for(bench.device), meter_for(bench.device)
+    before = machine_state(bench.device)
     timings = time_sweep(
         bench.classifier.network,
         batches[0].images,
@@ -70,8 +73,11 @@ def time_cells(
         clock=clock,
         meter=meter,
     )
+    states = {"before": before, "after": machine_state(bench.device)}
     known = {"sweep": sweep, "device": device_name(bench.device), "memory": meter.method}
-    return [row for timing in timings for row in _rows(timing, {**known, "base": timing.cell == cells[0]})], {}
+    rows = [row for timing in timings for row in _rows(timing, {**known, "base": timing.cell == cells[0]})]
+    machine = settings_json({"sweep": sweep, "device": known["device"], "threads": torch.get_num_threads()})
+    return [*rows, *state_records(states, machine)], {}
 
 
 def _side_px(bench: Workbench, grid: TimingGrid) -> int:

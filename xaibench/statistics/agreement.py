@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 from scipy import stats
 
 
@@ -24,7 +25,7 @@ class Agreement:
         Friedman's statistic and the chance of one as large if no arm differed; an approximation that wants ten
         images or more.
     n_images, n_arms : int
-        Images on which every arm is defined, and arms.
+        Images on which every arm with values is defined, and these arms.
     reason : str
         Why nothing can be said; "" otherwise.
     """
@@ -38,8 +39,11 @@ class Agreement:
 
 
 def concordance(values: pd.DataFrame) -> Agreement:
-    """Agreement of the images (rows; those with NaN are left out) on the order of at least three arms (columns)."""
-    complete = values.dropna().to_numpy(float)
+    """Agreement of the images (rows; those with NaN are left out) on the order of at least three arms (columns).
+
+    Arms without any value take no part.
+    """
+    complete = complete_images(values)
     n_images, n_arms = complete.shape
     reason = ""
     if n_arms < 3:
@@ -51,5 +55,18 @@ def concordance(values: pd.DataFrame) -> Agreement:
     if reason:
         return Agreement(math.nan, math.nan, math.nan, n_images, n_arms, reason)
     result = stats.friedmanchisquare(*complete.T)
-    w = float(result.statistic) / (n_images * (n_arms - 1))
+    w = kendalls_w(complete)
     return Agreement(w, float(result.statistic), float(result.pvalue), n_images, n_arms)
+
+
+def complete_images(values: pd.DataFrame) -> Float[np.ndarray, "images arms"]:
+    """Values of the images on which every arm that has any value is defined."""
+    return values.dropna(axis="columns", how="all").dropna().to_numpy(float)
+
+
+def kendalls_w(values: Float[np.ndarray, "images arms"]) -> float:
+    """Concordance of the images' rankings of the arms, in [0, 1], ties corrected for; NaN where every image ties all."""
+    ranks = stats.rankdata(values, axis=1)
+    centred = ranks - ranks.mean(axis=1, keepdims=True)
+    spread = float((centred**2).sum())
+    return float((centred.sum(axis=0) ** 2).sum()) / (len(centred) * spread) if spread else math.nan

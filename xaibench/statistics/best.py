@@ -39,7 +39,9 @@ def best_set(
     """Arms that cannot be told from the best one.
 
     The best mean is picked by looking at the data, so the p-values must be adjusted over all pairs, as
-    `compare_pairs` does by default: then the chance to leave out any arm where all are equal is at most `alpha`.
+    `compare_pairs` does by default: then the chance to leave out any arm is at most `alpha` where all are exchangeable
+    on every image, so that all differences are symmetric around 0. Of arms that share a mean alone, and have scores of
+    unlike shapes, it is so only about, and the better the more images there are (simulated in the tests).
 
     Parameters
     ----------
@@ -66,6 +68,11 @@ def best_set(
     gains = {arm: (values[best] - values[arm]).mean() * (1 if higher_is_better else -1) for arm in p}
     members = tuple(arm for arm in arms if arm == best or not (p[arm] < alpha and gains[arm] > 0))
     return BestSet(best, members, p, len(complete), note)
+
+
+def level(confidence: float) -> float:
+    """The error that a confidence leaves, without the rounding of the subtraction: 0.05 for 0.95."""
+    return round(1 - confidence, 12)
 
 
 def adjusted_p(comparisons: pd.DataFrame, one: Hashable, other: Hashable) -> float:

@@ -1,15 +1,24 @@
 """Is a mean below a bound? What its interval allows to say, and how many images would decide it."""
 
 import math
+from bisect import bisect_left
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
 
+from xaibench.statistics.crossed import CrossedSpread, crossed_spread
+from xaibench.statistics.hierarchy import crossed_interval
 from xaibench.statistics.intervals import Interval
 from xaibench.statistics.sample_size import SampleSize
 
 Outcome = Literal["met", "not met", "undecided", "undefined"]
+
+WITHOUT_END = 10**15
+"""So many images that they add nothing any more."""
+ON_THE_BOUND = 1e-5
+"""Distance from the bound, in half-widths, below which no number of images or seeds is named."""
 
 
 def is_below(interval: Interval, bound: float) -> Outcome:
@@ -35,53 +44,55 @@ def is_below(interval: Interval, bound: float) -> Outcome:
     return "not met" if interval.low >= bound else "undecided"
 
 
-def images_to_clear(values: Float[np.ndarray, "seeds images"], interval: Interval, bound: float) -> SampleSize:
+def images_to_clear(values: Float[np.ndarray, "seeds images"], bound: float, *, confidence: float = 0.95) -> SampleSize:
     """Images with which the interval would no longer hold the bound, if the estimate is the true mean.
 
-    The half of the interval that faces the bound is made of what images and what seeds contribute. Only the first
-    shrinks with the square root of the number of images; how much of the squared half it is, is judged by the
-    variances of the images' and of the seeds' means.
+    Student's quantile and what images add shrink with more of them, and so does what an image and a seed have only
+    together. What seeds add by themselves does not: where that alone is too wide, more of both are needed.
 
     Parameters
     ----------
     values : array, shape (seeds, images)
-        What the interval was made of; NaN where undefined.
-    interval : Interval
-        From `two_way_interval`, holding `bound`.
+        What the interval of the mean was made of, by `crossed_interval` with a single seed or image taken as given;
+        NaN where undefined. The interval holds `bound`.
     bound : float
+    confidence : float
+        Of the interval.
 
     Returns
     -------
     SampleSize
         NaN with a reason where no number of images would do, or none can be named.
     """
-    estimate = interval.estimate
-    if not (math.isfinite(interval.low) and math.isfinite(interval.high)):
+    interval = crossed_interval(values, confidence=confidence, given_single=True)
+    distance, half = abs(interval.estimate - float(bound)), interval.high - interval.estimate
+    if not math.isfinite(interval.low):
         return SampleSize(math.nan, "the spread is unknown: more images and seeds are needed to see it")
-    distance = abs(estimate - bound)
-    half = interval.high - estimate if estimate < bound else estimate - interval.low
-    if distance <= 1e-12 * max(abs(bound), 1e-300):
+    if distance <= ON_THE_BOUND * half:
         return SampleSize(math.nan, "the estimate lies on the bound: no number of images would settle it")
-    share = image_share(values)
-    left = distance**2 - (1 - share) * half**2
-    n_images = int(np.isfinite(values).any(axis=0).sum())
-    if left <= 0:
-        seeds, images = (math.ceil(n * (half / distance) ** 2) for n in (len(values), n_images))
-        why = f"more images alone would not do, as the seeds differ; about {seeds} seeds and {images} images might"
-        return SampleSize(math.nan, why)
-    needed = n_images * share * half**2 / left
-    return SampleSize(float(max(math.ceil(needed * (1 - 1e-9)), n_images + 1)))  # rounding adds no image
+    spread = crossed_spread(values)
+
+    def clears(seeds: int, images: int) -> bool:
+        return spread.half_width(confidence=confidence, n_seeds=seeds, n_images=images) < distance
+
+    if clears(spread.n_seeds, WITHOUT_END):
+        return SampleSize(float(_least(spread.n_images, lambda images: clears(spread.n_seeds, images))))
+    together = _least(spread.n_seeds, lambda seeds: clears(seeds, _alike(spread, seeds)))
+    why = (
+        f"more images alone would not do, as the seeds differ; about {together:,} seeds and "
+        f"{_alike(spread, together):,} images might"
+    )
+    return SampleSize(math.nan, why)
 
 
-def image_share(values: Float[np.ndarray, "seeds images"]) -> float:
-    """Share of the mean's variance that comes from the images, the rest coming from the seeds; 1 for a single seed."""
-    of_images, of_seeds = (_squared_error(values, axis) for axis in (0, 1))
-    return of_images / (of_images + of_seeds) if of_images + of_seeds else 1.0
+def _alike(spread: CrossedSpread, seeds: int) -> int:
+    """Images that are to the present ones what `seeds` are to the present seeds."""
+    return math.ceil(spread.n_images * seeds / spread.n_seeds)
 
 
-def _squared_error(values: np.ndarray, axis: int) -> float:
-    """Squared standard error of the mean over the other axis' means."""
-    kept = np.isfinite(values)
-    counts = kept.sum(axis=axis)
-    means = np.where(kept, values, 0.0).sum(axis=axis)[counts > 0] / counts[counts > 0]
-    return float(means.var(ddof=1) / len(means)) if len(means) > 1 else 0.0
+def _least(now: int, clears: Callable[[int], bool]) -> int:
+    """The least number above `now` that clears, of a condition that stays met."""
+    high = 2 * now
+    while not clears(high):
+        high *= 2
+    return bisect_left(range(high), True, lo=now + 1, key=clears)

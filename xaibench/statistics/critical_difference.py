@@ -11,6 +11,7 @@ the field's usual picture; what the report says of "best" rests on the paired te
 import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -81,13 +82,21 @@ def critical_difference(values: pd.DataFrame, *, higher_is_better: bool, alpha: 
         return _undefined(arms, n_images, f"fewer than two {few}")
     ranks = stats.rankdata(-complete if higher_is_better else complete, axis=1).mean(axis=0)
     error = math.sqrt(n_arms * (n_arms + 1) / (12 * n_images))  # of a mean rank, where no arm differs
-    apart = np.abs(ranks[:, None] - ranks[None, :])
-    p = np.where(apart > 0, stats.studentized_range.sf(apart / error, n_arms, math.inf), 1.0)
-    width = float(stats.studentized_range.isf(alpha, n_arms, math.inf)) * error
+    p, (first, second) = np.ones((n_arms, n_arms)), np.triu_indices(n_arms, k=1)
+    apart = np.abs(ranks[first] - ranks[second])
+    p[first, second] = np.where(apart > 0, stats.studentized_range.sf(apart / error, n_arms, math.inf), 1.0)
+    p[second, first] = p[first, second]
+    width = _critical_value(alpha, n_arms) * error
     order = np.argsort(ranks, kind="stable")
     mean_ranks = {arms[place]: float(ranks[place]) for place in order}
     groups = tuple(tuple(arms[order[place]] for place in run) for run in _runs(ranks[order], width))
     return CriticalDifference(mean_ranks, width, groups, _table(p, arms), n_images)
+
+
+@lru_cache(maxsize=64)
+def _critical_value(alpha: float, n_arms: int) -> float:
+    """Upper quantile of the studentized range, which takes an integration for each step of a search."""
+    return float(stats.studentized_range.isf(alpha, n_arms, math.inf))
 
 
 def _runs(ascending: np.ndarray, width: float) -> list[range]:

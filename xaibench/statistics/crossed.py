@@ -48,9 +48,7 @@ class CrossedSpread:
         of_seeds = (alone + (self.of_seeds - alone) * fewer_images) * fewer_seeds
         of_images = max(self.of_images - self.together, 0.0) * fewer_images
         level = (1 + confidence) / 2
-        return math.hypot(
-            _student(level, seeds) * math.sqrt(of_seeds), _student(level, images) * math.sqrt(of_images)
-        )
+        return math.hypot(_student(level, seeds) * math.sqrt(of_seeds), _student(level, images) * math.sqrt(of_images))
 
 
 def crossed_spread(values: Float[np.ndarray, "seeds images"]) -> CrossedSpread:
@@ -75,7 +73,7 @@ def _together(values: np.ndarray, defined: np.ndarray) -> float:
     n_seeds, n_images = values.shape
     of_image = defined / defined.sum(axis=0)
     left = (values - (values * of_image).sum(axis=0))[defined]
-    seeds = (np.eye(n_seeds)[:, :, None] - of_image[None, :, :]).transpose(1, 2, 0)[defined]  # images' means taken out
+    seeds = (np.eye(n_seeds)[:, :, None] - of_image[:, None, :]).transpose(1, 2, 0)[defined]  # images' means taken out
     effects, _, rank, _ = np.linalg.lstsq(seeds, left)
     free = len(left) - n_images - int(rank)
     return float(((left - seeds @ effects) ** 2).sum() / free / len(left)) if free > 0 else 0.0

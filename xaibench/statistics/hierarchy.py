@@ -17,9 +17,9 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
-from scipy import stats
 
 from xaibench.statistics.clusters import cluster_intervals
+from xaibench.statistics.crossed import crossed_spread
 from xaibench.statistics.intervals import Interval, check_confidence
 
 Design = Literal["crossed", "nested"]
@@ -40,8 +40,7 @@ def seed_intervals(
     Returns
     -------
     design : "crossed" or "nested"
-        Nested where no image occurs under two seeds, crossed otherwise: an image then counts where it has a value
-        under every seed that has the arm.
+        Nested where no image occurs under two seeds, crossed otherwise.
     intervals : dict of arm to Interval
         Arms by first appearance.
     """
@@ -54,50 +53,40 @@ def seed_intervals(
     return design, found
 
 
-def crossed_interval(values: Float[np.ndarray, "seeds images"], *, confidence: float = 0.95) -> Interval:
-    """Mean over seeds and images, each of which was met with each; an interval of both together.
+def crossed_interval(
+    values: Float[np.ndarray, "seeds images"], *, confidence: float = 0.95, given_single: bool = False
+) -> Interval:
+    """Mean of the defined values over seeds and images that met each other; an interval of both together.
 
     Parameters
     ----------
     values : array, shape (seeds, images)
-        NaN where undefined: an image without a value under some seed is left out, and its values counted as undefined.
+        NaN where undefined.
     confidence : float
         In (0, 1).
+    given_single : bool
+        Whether a single seed (or image) is taken as given, so that the interval is Student's of the images (or the
+        seeds) alone; its bounds are NaN otherwise. The note tells which level is not seen.
 
     Returns
     -------
     Interval
-        Bounds are NaN, with a note, for a single seed or image. In simulation at or above its level as long as what
-        the seeds add is not both most of the spread and very skewed.
+        In simulation at or above its level as long as what the seeds add is not both most of the spread and very
+        skewed, with gaps at random, too.
     """
     check_confidence(confidence)
-    complete = values[:, np.isfinite(values).all(axis=0)]
-    n_seeds, n_images = complete.shape
-    n, undefined = complete.size, values.size - complete.size
+    defined = np.isfinite(values)
+    n, undefined = int(defined.sum()), int((~defined).sum())
     if not n:
-        return Interval(math.nan, math.nan, math.nan, 0, undefined, "no image has a value under every seed")
-    mean = float(complete.mean())
-    if n_seeds < 2 or n_images < 2:
-        single = "seed" if n_seeds < 2 else "image"
-        return Interval(mean, math.nan, math.nan, n, undefined, f"one {single}: what it adds is not seen")
-    of_seeds, of_images, shared = _variances(complete)
-    level = (1 + confidence) / 2
-    gaps = values.shape[1] - n_images
-    note = f"{gaps} images without a value under every seed are left out" if gaps else ""
-    half = math.hypot(
-        stats.t.ppf(level, n_seeds - 1) * math.sqrt(of_seeds),
-        stats.t.ppf(level, n_images - 1) * math.sqrt(max(of_images - shared, 0.0)),
-    )
+        return Interval(math.nan, math.nan, math.nan, 0, undefined, "no value is defined")
+    mean, spread = float(values[defined].mean()), crossed_spread(values)
+    sizes = {"seed": spread.n_seeds, "image": spread.n_images}
+    single = [level for level, size in sizes.items() if size == 1]
+    note = " and ".join(f"one {level}: what it adds is not seen" for level in single)
+    if len(single) == 2 or (single and not given_single):
+        return Interval(mean, math.nan, math.nan, n, undefined, note)
+    half = spread.half_width(confidence=confidence)
     return Interval(mean, mean - half, mean + half, n, undefined, note)
-
-
-def _variances(values: np.ndarray) -> tuple[float, float, float]:
-    """What seeds, images and both together add to the variance of the mean; the first two contain the third."""
-    n_seeds, n_images = values.shape
-    seeds, images, mean = values.mean(axis=1), values.mean(axis=0), values.mean()
-    rest = values - seeds[:, None] - images[None, :] + mean
-    shared = (rest**2).sum() / ((n_seeds - 1) * (n_images - 1)) / values.size
-    return float(seeds.var(ddof=1) / n_seeds), float(images.var(ddof=1) / n_images), float(shared)
 
 
 def _design(tables: Mapping[Hashable, pd.DataFrame]) -> Design:

@@ -11,10 +11,8 @@ alike.
 """
 
 import math
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float
@@ -22,7 +20,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 from scipy.special import ndtr, ndtri, stdtrit
 
-from xaibench.statistics.resampling import bootstrap_means, resampling_counts
+from xaibench.statistics.resampling import bootstrap_means
 
 N_RESAMPLES = 9999
 FEW = 10
@@ -100,18 +98,16 @@ def mean_intervals(
 ) -> list[Interval]:
     """`mean_interval` of every column, at little more than the cost of one.
 
-    Columns that are defined on the same images share their bootstrap samples.
+    Columns that are defined on as many images share their bootstrap samples.
     """
     check_confidence(confidence)
     defined = np.isfinite(values)
-    alike: dict[bytes, list[int]] = defaultdict(list)
-    for column in range(values.shape[1]):
-        alike[defined[:, column].tobytes()].append(column)
+    sizes = defined.sum(axis=0)
     found: dict[int, Interval] = {}
-    for columns in alike.values():
-        rows = defined[:, columns[0]]
-        kept = values[np.ix_(rows, columns)]
-        undefined = int((~rows).sum())
+    for size in np.unique(sizes).tolist():
+        columns = np.flatnonzero(sizes == size).tolist()
+        kept = np.column_stack([values[defined[:, column], column] for column in columns])
+        undefined = len(values) - size
         if proportion:
             intervals = [_wilson(column, undefined, confidence) for column in kept.T]
         else:
@@ -166,43 +162,6 @@ def mean_curve_band(
     means = bootstrap_means(kept, n_resamples=n_resamples, seed=seed)
     low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
     return Band(kept.mean(axis=0), low, high, len(kept))
-
-
-def two_way_interval(
-    values: Float[np.ndarray, "seeds images"],
-    *,
-    confidence: float = 0.95,
-    n_resamples: int = N_RESAMPLES,
-    seed: int = 0,
-) -> Interval:
-    """Mean over seeds and images, with a percentile interval in which both are resampled.
-
-    Every seed meets the same images, so that the two are drawn independently of each other and crossed (the
-    "pigeonhole" bootstrap: A. B. Owen, "The pigeonhole bootstrap", Annals of Applied Statistics 1, 2007). Drawing
-    new images within each seed would take for noise what the images share, and be too narrow. A level with a single
-    member is not resampled, and the note says so.
-
-    Parameters
-    ----------
-    values : array, shape (seeds, images)
-        NaN where undefined.
-    """
-    check_confidence(confidence)
-    defined = np.isfinite(values)
-    n, undefined = int(defined.sum()), int((~defined).sum())
-    if not n:
-        return _nothing(undefined)
-    filled = np.where(defined, values, 0.0)
-    of_seeds, of_images = _crossed_counts(*values.shape, n_resamples, seed)
-    totals = np.einsum("rs,si,ri->r", of_seeds, filled, of_images, optimize=True)
-    sizes = np.einsum("rs,si,ri->r", of_seeds, defined.astype(np.float64), of_images, optimize=True)
-    means = totals[sizes > 0] / sizes[sizes > 0]  # a sample may draw undefined values only
-    low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
-    single = [name for name, size in zip(("seed", "image"), values.shape, strict=True) if size == 1]
-    note = " and ".join(f"one {name}: what it adds to the uncertainty is not seen" for name in single)
-    if len(single) == 2:
-        low = high = math.nan
-    return Interval(float(values[defined].mean()), float(low), float(high), n, undefined, note)
 
 
 def check_confidence(confidence: float) -> None:
@@ -277,14 +236,3 @@ def _too_few(values: np.ndarray, undefined: int) -> Interval:
     if not len(values):
         return _nothing(undefined)
     return Interval(float(values[0]), math.nan, math.nan, 1, undefined, "a single value has no interval")
-
-
-@lru_cache(maxsize=8)
-def _crossed_counts(n_seeds: int, n_images: int, n_resamples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """How often each seed and each image occurs in each sample; kept, as tables ask for the same again and again."""
-    rng = np.random.default_rng(seed)
-    return _all_counts(n_seeds, n_resamples, rng), _all_counts(n_images, n_resamples, rng)
-
-
-def _all_counts(n: int, n_resamples: int, rng: np.random.Generator) -> np.ndarray:
-    return np.concatenate(list(resampling_counts(n, n_resamples=n_resamples, rng=rng)))

@@ -2,7 +2,9 @@
 
 The test flips the signs of the paired differences [1]_: under the null hypothesis that two arms are exchangeable on
 every image, all 2^n patterns are equally likely. Up to 13 images all are looked at, beyond that a fixed draw of them.
-Adjusted p-values are Holm's [2]_, over the family of all comparisons made together.
+Adjusted p-values are Holm's [2]_, over the family of all comparisons made together. What is tested is more than that the
+means are equal: exact is the test for differences that are symmetric around 0. Of two arms with the same mean and unlike
+shapes, whose differences are skewed, p holds only about, the better the more images there are.
 
 .. [1] R. A. Fisher, "The Design of Experiments", 1935, section 21.
 .. [2] S. Holm, "A Simple Sequentially Rejective Multiple Test Procedure", Scandinavian Journal of Statistics 6, 1979.

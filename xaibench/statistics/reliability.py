@@ -22,6 +22,7 @@ import pandas as pd
 from jaxtyping import Float
 from scipy import stats
 
+from xaibench.statistics.agreement import complete_images, kendalls_w
 from xaibench.statistics.intervals import Interval, check_confidence
 from xaibench.statistics.split_half import SplitHalf, split_half
 
@@ -74,7 +75,7 @@ def reliability(values: pd.DataFrame, *, confidence: float = 0.95, n_splits: int
         Number of random splits into halves, and the seed of their draw.
     """
     check_confidence(confidence)
-    complete = values.dropna(axis="columns", how="all").dropna().to_numpy(float)
+    complete = complete_images(values)
     n_images, n_arms = complete.shape
     left_out = len(values) - n_images
     reason = _reason(complete)
@@ -84,11 +85,11 @@ def reliability(values: pd.DataFrame, *, confidence: float = 0.95, n_splits: int
         return Reliability(nothing, nothing, nothing, halves, n_images, n_arms, reason)
     ranks = stats.rankdata(complete, axis=1)
     w = _interval(*_rank_correlation(ranks), confidence, left_out)
-    estimate, low, high = (max((1 + (n_images - 1) * one) / n_images, 0.0) for one in (w.estimate, w.low, w.high))
+    low, high = (max((1 + (n_images - 1) * one) / n_images, 0.0) for one in (w.low, w.high))
     return Reliability(
         _interval(*_alpha(_pooled(ranks)), confidence, left_out),
         _interval(*_alpha(complete), confidence, left_out),
-        Interval(estimate, low, high, n_images, left_out, w.note),
+        Interval(kendalls_w(complete), low, high, n_images, left_out, w.note),
         split_half(complete, n_splits=n_splits, seed=seed),
         n_images,
         n_arms,

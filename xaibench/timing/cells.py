@@ -1,6 +1,7 @@
 """From a cell of the grid to work that can be timed: the network, the images and the threads that it says."""
 
 import copy
+import importlib
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,6 +21,9 @@ from xaibench.timing.laps import Laps, Work
 
 TF32_CAPABILITY = (8, 0)
 """Compute capability from which on a CUDA device has tf32: Ampere's."""
+
+RECOMPILATIONS = 64
+"""Shapes for which a sweep may compile a network; torch's own limit is 8, past which it runs uncompiled."""
 
 NO_HOOKS = {
     "compiled": "hooks do not run reliably inside a compiled network, so an explanation takes torch.compile off and costs "
@@ -119,7 +123,9 @@ def works_for(stock: Stock, cell: Cell, *, score: str, upsampling: str, inferenc
     network, images = stock.network(cell), stock.images(cell)
     found = []
     if inference:
-        found.append(works.inference(_accelerated(network, images, cell), images))
+        with conditions_of(cell, images.device):  # what a CUDA graph records stays as precise as it was then
+            accelerated = _accelerated(network, images, cell)
+        found.append(works.inference(accelerated, images))
     if not why_no_explanation(cell):
         explainer = CAM_CLASSES[cell.method](cell.layers, score=score, upsampling=upsampling, rectify=True)
         found.append(works.explanation_path(network, images, stock.targets(cell), explainer))
@@ -143,13 +149,19 @@ def under(work: Work, cell: Cell, device: torch.device) -> Work:
 
 @contextmanager
 def conditions_of(cell: Cell, device: torch.device) -> Iterator[None]:
-    """Set threads and, on CUDA, the precision of float32 products; as before afterwards, also after an exception."""
+    """Set threads and, on CUDA, the precision of float32 products; as before afterwards, also after an exception.
+
+    A network that is compiled for more shapes than `RECOMPILATIONS` raises instead of running uncompiled in silence.
+    """
     before = torch.get_num_threads()
     with ExitStack() as stack:
         stack.callback(torch.set_num_threads, before)
         torch.set_num_threads(cell.threads)
         if device.type == "cuda" and cell.dtype in ("float32", "tf32"):
             stack.enter_context(float32_products("tf32" if cell.dtype == "tf32" else "ieee"))
+        if cell.compiled:
+            limits = {"recompile_limit": RECOMPILATIONS, "fail_on_recompile_limit_hit": True}
+            stack.enter_context(importlib.import_module("torch._dynamo").config.patch(**limits))
         yield
 
 
@@ -169,12 +181,14 @@ class Replayed(nn.Module):
         self._network, self._input, self._graph = network, images.clone(), torch.cuda.CUDAGraph()
         side = torch.cuda.Stream(images.device)
         side.wait_stream(torch.cuda.current_stream(images.device))
-        with torch.inference_mode(), torch.cuda.stream(side):
-            for _ in range(3):  # libraries choose their algorithms in the first runs, which no graph may hold
-                network(self._input)
-        torch.cuda.current_stream(images.device).wait_stream(side)
-        with torch.inference_mode(), torch.cuda.graph(self._graph):
-            self._output = network(self._input)
+        with torch.inference_mode(), torch.cuda.device(images.device):
+            with torch.cuda.stream(side):
+                for _ in range(3):  # libraries choose their algorithms in the first runs, which no graph may hold
+                    network(self._input)
+            torch.cuda.current_stream(images.device).wait_stream(side)
+            # torch's own stream for recording is one of the device that was current when it first recorded
+            with torch.cuda.graph(self._graph, stream=side):
+                self._output = network(self._input)
 
     def forward(self, images: Float[Tensor, "B C H W"]) -> Tensor:
         """Replay the graph on `images`; the result is overwritten by the next call."""

@@ -127,6 +127,13 @@ def clock_for(device: torch.device | str) -> Clock:
     return CudaClock(device)
 
 
+def elapsed_ms(clock: Clock, start: Any) -> float:
+    """Milliseconds since a mark, once all work given to the device so far is done."""
+    now = clock.mark()
+    clock.settle()
+    return clock.milliseconds(start, now)
+
+
 def coarseness(duration_ms: float, clock: Clock) -> str:
     """Say why `duration_ms` is too short for the clock, or "" where it is long enough."""
     if duration_ms >= COARSE_FACTOR * clock.resolution_ms:

@@ -2,6 +2,7 @@
 
 import platform
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +27,7 @@ def conditions(model: nn.Module, images: Tensor, *, clock: Clock) -> dict[str, o
     dict
         Plain strings, numbers, lists and booleans. No name of the machine.
     """
+    backends: Any = torch.backends  # the older flags cannot be read once these differ from one another
     return {
         "device": device_name(images.device),
         "images": list(images.shape),
@@ -34,7 +36,7 @@ def conditions(model: nn.Module, images: Tensor, *, clock: Clock) -> dict[str, o
         "images_memory_format": _memory_format(images),
         "weights_memory_format": _weights_format(model),
         "autocast": torch.is_autocast_enabled(images.device.type),
-        "float32_matmul_precision": torch.get_float32_matmul_precision(),
+        "float32_matmul_precision": backends.cuda.matmul.fp32_precision.replace("none", "ieee"),
         "threads": torch.get_num_threads(),
         "interop_threads": torch.get_num_interop_threads(),
         "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
@@ -42,7 +44,7 @@ def conditions(model: nn.Module, images: Tensor, *, clock: Clock) -> dict[str, o
         "cudnn": torch.backends.cudnn.is_available() and torch.backends.cudnn.enabled,
         "cudnn_benchmark": torch.backends.cudnn.benchmark,
         "cudnn_deterministic": torch.backends.cudnn.deterministic,
-        "cudnn_allow_tf32": torch.backends.cudnn.allow_tf32,
+        "cudnn_allow_tf32": backends.cudnn.conv.fp32_precision == "tf32",
         "torch": torch.__version__,
         "clock": clock.name,
         "clock_resolution_ms": clock.resolution_ms,

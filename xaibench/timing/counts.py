@@ -40,6 +40,10 @@ class Counts:
         return Counts(self.operations - other.operations, self.bytes_moved - other.bytes_moved)
 
 
+OVERWRITING = ("aten::copy_", "aten::fill_", "aten::zero_")
+"""Operators that write to their first input and do not read it."""
+
+
 class Counter(TorchDispatchMode):
     """Adds up, while it is entered, the counts of every operator that runs.
 
@@ -89,9 +93,14 @@ def _operations(func: Any, args: Any, kwargs: Any, output: object) -> int:
 
 
 def _bytes_moved(func: Any, inputs: Any, output: object) -> int:
-    """Bytes of all inputs and outputs; none for a view, and for new memory that nothing was written to."""
+    """Bytes of all inputs and outputs; none for a view, and for new memory that nothing was written to.
+
+    What `copy_`, `fill_` and `zero_` write to is an output alone: none of its old values is read.
+    """
     if func._schema.name.startswith(("aten::empty", "aten::new_empty")):
         return 0
+    if func._schema.name in OVERWRITING:
+        inputs = (inputs[0][1:], inputs[1])
     read = {_place(tensor) for tensor in _tensors(inputs)}
     if not func._schema.is_mutable and any(_place(tensor) in read for tensor in _tensors(output)):
         return 0

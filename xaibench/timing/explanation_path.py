@@ -13,7 +13,7 @@ class ExplanationPath:
     n_images : int
         Images in the batch.
     repeats, warmup : int
-        Timed repetitions of each phase, and runs before them.
+        Timed repetitions of each phase, and at most so many runs before them, which end when all are warm.
     max_seconds : float
         No new round of repetitions begins after this time.
     """

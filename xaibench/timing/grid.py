@@ -88,7 +88,7 @@ class TimingGrid:
     cross : sequence of sequence of str
         Factors to vary together, in all combinations of their values in `sweep`, besides one at a time.
     repeats, warmup : int
-        Timed repetitions of each cell, and runs before them.
+        Timed repetitions of each cell, and at most so many runs before them, which end when all are warm.
     max_seconds : float
         For each sweep; no new round of repetitions begins after it.
     precision_images : int
@@ -110,7 +110,7 @@ class TimingGrid:
     sweep: Mapping[str, Any] = field(default_factory=dict)
     cross: Sequence[Sequence[str]] = ()
     repeats: int = 10
-    warmup: int = 3
+    warmup: int = 10
     max_seconds: int | float = 30.0
     precision_images: int = 2
     precision_steps: int = 0

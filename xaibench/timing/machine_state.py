@@ -65,8 +65,16 @@ def _load() -> float:
 def _gpu(device: torch.device) -> dict[str, float]:
     try:
         return {"mhz": float(torch.cuda.clock_rate(device)), "celsius": float(torch.cuda.temperature(device))}
-    except (ModuleNotFoundError, RuntimeError):  # no NVML
+    except (ModuleNotFoundError, RuntimeError, *_nvml_errors()):  # no NVML, or a GPU in parts
         return {}
+
+
+def _nvml_errors() -> tuple[type[Exception], ...]:
+    """NVML's own error, which torch passes through; none where NVML is absent."""
+    try:
+        return (importlib.import_module("pynvml").NVMLError,)
+    except ImportError:
+        return ()
 
 
 def _throttles(device: torch.device) -> tuple[str, ...]:

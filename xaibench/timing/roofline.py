@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
-from xaibench.timing.clock import Clock, clock_for
+from xaibench.timing.clock import Clock, clock_for, elapsed_ms
 
 PRODUCT_SIDES = (512, 1024, 2048, 4096)
 COPY_MIB = (128, 256, 512)
@@ -99,8 +99,7 @@ def _best(
     clock.settle()
     began = clock.mark()
     for size in sizes:
-        clock.settle()
-        left = seconds - clock.milliseconds(began, clock.mark()) / 1e3
+        left = seconds - elapsed_ms(clock, began) / 1e3
         if rates and (RUNS + 1) * amount(size) / 1e9 / list(rates.values())[-1] > left:
             break
         run = task(size)

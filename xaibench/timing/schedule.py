@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from xaibench.timing.clock import Clock
+from xaibench.timing.clock import Clock, elapsed_ms
 from xaibench.timing.laps import Work, timed
 
 MINIMUM_WARMUP = 3
@@ -79,8 +79,7 @@ def repeat_interleaved(
     began = clock.mark()
 
     def left(share: float) -> bool:
-        clock.settle()
-        return clock.milliseconds(began, clock.mark()) < share * max_seconds * 1e3
+        return elapsed_ms(clock, began) < share * max_seconds * 1e3
 
     with _no_garbage_collection():
         rounds = 0

@@ -7,6 +7,7 @@ from math import nan
 from statistics import median
 from typing import Any, Literal
 
+import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
@@ -27,6 +28,13 @@ SLOW_SHARE = 0.25
 EXPECTED_ERRORS = (RuntimeError, ValueError, TypeError, AssertionError, NotImplementedError)
 """What a network raises for images of a size, or in a precision, that it cannot take, and a compiler that fails."""
 
+COMPILER_ERRORS = ("FailOnRecompileLimitHit",)
+"""Names of what a compiler raises besides: torch exports the classes from no public module."""
+
+
+class BaseCellError(RuntimeError):
+    """The cell that all others of a sweep are compared with cannot be timed."""
+
 
 @dataclass(frozen=True)
 class CellPhase:
@@ -43,7 +51,8 @@ class CellPhase:
     milliseconds, positions : tuple
         Of every repetition an image, and its place in the order of all runs of the sweep; empty where there is none.
     ratio_to_inference, peak_memory_mib, reserved_memory_mib : float
-        As in `PhaseTiming`; inference is the cell's own.
+        As in `PhaseTiming`; inference is that under the cell's conditions at the batch size taken, NaN where none was
+        timed.
     status : str
         ``undefined`` for what the device cannot do, ``failed`` for what was tried and raised.
     reason : str
@@ -104,6 +113,7 @@ def time_sweep(
     pictures, targets
         As `Stock` takes them.
     cells : sequence of Cell
+        The base first, which the others are compared with.
     score, upsampling : str
     repeats, warmup, max_seconds
         As in `repeat_interleaved`, for all cells together.
@@ -113,8 +123,15 @@ def time_sweep(
     -------
     list of CellPhase
         Cell by cell; one with an empty time for a cell, or a part of it, that cannot be timed.
+
+    Raises
+    ------
+    BaseCellError
+        If the base cannot be timed.
     """
     stock = Stock(model, pictures, targets)
+    if any(cell.compiled for cell in cells):  # what earlier sweeps compiled counts against the limit, too
+        torch.compiler.reset()
     found: list[CellPhase] = []
     prepared: list[_Prepared] = []
     inferred: set[Cell] = set()
@@ -123,8 +140,11 @@ def time_sweep(
             new = cell.conditions() not in inferred
             made = _prepared(stock, cell, clock, score=score, upsampling=upsampling, inference=new)
             if isinstance(made, _Prepared):
-                inferred.add(cell.conditions())
+                if made.batch_size == cell.batch_size:
+                    inferred.add(cell.conditions())
                 prepared.append(made)
+            elif cell == cells[0]:
+                raise BaseCellError(f"the base of the sweep, which all others are compared with, failed: {made.reason}")
             else:
                 found.append(made)
         limit_ms = SLOW_SHARE * max_seconds * 1e3
@@ -160,7 +180,9 @@ def _prepared(
 
     try:
         fitted = halving(cell.batch_size, attempt)
-    except EXPECTED_ERRORS as error:
+    except Exception as error:
+        if not isinstance(error, EXPECTED_ERRORS) and type(error).__name__ not in COMPILER_ERRORS:
+            raise
         return absent(status="failed", reason=first_line(error))
     return replace(fitted.result, reason=fitted.reason)
 
@@ -215,11 +237,18 @@ def _phases(
 
 
 def _with_ratios(rows: list[CellPhase]) -> list[CellPhase]:
-    """Add each phase's ratio to the plain inference under the same conditions."""
-    plain = {row.cell.conditions(): median(row.milliseconds) for row in rows if row.phase == INFERENCE}
+    """Add each phase's ratio to the plain inference under the same conditions, at the batch size that was taken."""
+    plain = {_taken(row): median(row.milliseconds) for row in rows if row.phase == INFERENCE}
     found = []
     for row in rows:
-        inference = plain.get(row.cell.conditions(), nan)
+        inference = plain.get(_taken(row), nan)
         ratio = median(row.milliseconds) / inference if row.milliseconds and inference > 0 else nan
-        found.append(replace(row, ratio_to_inference=ratio))
+        lacking = row.milliseconds and _taken(row) not in plain
+        why = f"no plain inference was timed at batch size {row.batch_size}" if lacking else ""
+        reason = "; ".join(part for part in (row.reason, why) if part)
+        found.append(replace(row, ratio_to_inference=ratio, reason=reason))
     return found
+
+
+def _taken(row: CellPhase) -> Cell:
+    return replace(row.cell.conditions(), batch_size=row.batch_size)

@@ -116,8 +116,9 @@ def full_backward(model: nn.Module, images: Tensor, targets: Tensor, *, score: s
     """``score.backward()`` with the gradient of every parameter, after a forward pass that is not timed."""
 
     def run(laps: Laps) -> None:
-        with _all_learning(unwrapped(model)), torch.inference_mode(False), torch.enable_grad():
-            total = score_of(model(images), targets, score).sum()
+        network = unwrapped(model)
+        with _all_learning(network), torch.inference_mode(False), torch.enable_grad():
+            total = score_of(network(images), targets, score).sum()
             laps.start()
             total.backward()
             laps.end(FULL_BACKWARD)

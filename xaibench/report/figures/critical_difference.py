@@ -5,6 +5,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import cast
 
 from matplotlib.axes import Axes
@@ -17,6 +18,8 @@ from xaibench.statistics.critical_difference import CriticalDifference, critical
 
 MOST = 4
 """Metrics drawn: the first that rank arms."""
+NARROWEST = 0.8
+"""Inches that the axis of ranks needs."""
 _ROW, _BAR = 0.16, 0.07  # inches between two names, and between two bars
 
 
@@ -58,15 +61,17 @@ def plot_critical_difference(
 def critical_difference_figure(
     metrics: Sequence[MetricScores], *, arms: Sequence[Arm], labels: Mapping[Arm, str], width: float = 7.2
 ) -> Figure | None:
-    """Draw a diagram for each of the first metrics that have one; None where there is none."""
+    """Draw a diagram for each of the first metrics that have one; None where there is none, or no room for the names."""
     styles = arm_styles(arms)
-    drawn = [(one, _of(one)) for one in metrics if one.higher_is_better is not None]
-    drawn = [(one, found) for one, found in drawn if math.isfinite(found.critical_difference)][
-        : MOST if width > 5 else MOST // 2
-    ]
+    tested = ((one, _of(one)) for one in metrics if one.higher_is_better is not None)
+    known = ((one, found) for one, found in tested if math.isfinite(found.critical_difference))
+    drawn = list(islice(known, MOST if width > 5 else MOST // 2))  # no more are tested than are drawn
     if not drawn:
         return None
-    columns = 2 if len(drawn) > 1 and width > 5 else 1
+    names = 0.062 * max(len(labels[arm]) for arm in arms) + 0.45  # inches a name takes on either side
+    columns = 2 if len(drawn) > 1 and width / 2 - 2 * names >= NARROWEST else 1
+    if width / columns - 2 * names < NARROWEST:
+        return None
     lines = math.ceil(len(drawn) / columns)
     tallest = max(_height(found) for _, found in drawn)
     with styled():
@@ -75,7 +80,6 @@ def critical_difference_figure(
         note = "mean ranks over images, 1 is the best  ·  bars: not told apart by Nemenyi's test at 5 %"
         note = note if width > 5 else note.replace("  ·  ", "\n")
         figure.text(0.5, 0.06 / height, note, fontsize=6.5, color=FAINT, ha="center", va="bottom")
-        names = 0.062 * max(len(labels[arm]) for arm in arms) + 0.45  # inches a name takes on either side
         for place, (scores, found) in enumerate(drawn):
             row, column = divmod(place, columns)
             top = height - 0.55 - row * (tallest + 0.72)
