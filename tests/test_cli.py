@@ -62,6 +62,7 @@ def test_every_experiment_says_question_command_time_and_result(command):
         (["report", "one", "two"], "xaibench report takes one folder"),
         (["report", "run", "diffrence=0.05"], "unknown key 'diffrence'; did you mean difference"),
         (["report", "run", "--colour_map=magma"], "unknown key '--colour_map'; did you mean colour_map"),
+        (["report", "run", "paper=yes"], "paper=yes is neither paper=true nor paper=false"),
         (["report", "run", "colour_map=infreno"], "unknown colour map 'infreno'; did you mean inferno"),
         (["report", "run", "difference=small"], "difference=small is no difference of means above 0"),
         (["report", "run", "difference=-0.05"], "difference=-0.05 is no difference of means above 0"),
@@ -117,9 +118,10 @@ def test_what_does_not_fit_is_said_before_anything_is_written(command, small_run
 @pytest.mark.parametrize(
     ("words", "asked"),
     [
-        (["run"], {"difference": None}),
-        (["run", "difference=0.05"], {"difference": 0.05}),
-        (["colour_map=magma", "run", "difference=5e-2"], {"difference": 0.05, "colour_map": "magma"}),
+        (["run"], {"difference": None, "paper": False}),
+        (["run", "difference=0.05"], {"difference": 0.05, "paper": False}),
+        (["colour_map=magma", "run", "difference=5e-2"], {"difference": 0.05, "paper": False, "colour_map": "magma"}),
+        (["run", "paper=true"], {"difference": None, "paper": True}),
     ],
 )
 def test_a_report_is_drawn_as_asked(command, monkeypatch, words, asked):

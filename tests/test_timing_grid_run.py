@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from xaibench.cli import compose_settings
-from xaibench.experiment import plan, run_experiment
+from xaibench.experiment import _inference, plan, run_experiment
 from xaibench.metrics.memory_limits import OutOfMemory
 from xaibench.records.run_folder import RunFolder
-from xaibench.shards import within_memory
+from xaibench.shards import explained, within_memory
+from xaibench.shards.within_memory import WithinMemory
 from xaibench.timing.grid import FACTORS
 from xaibench.timing.vocabulary import EXPLANATION, EXPLANATION_PATH, INFERENCE
 from xaibench.workbench import set_up
@@ -80,6 +81,10 @@ def test_a_grid_run_from_start_to_page(quick, tmp_path, monkeypatch):
 
 
 def _check_timings(rows):
+    machine = rows["metric"].isin(["processor_mhz", "gpu_mhz", "load_average"])
+    looks = rows[machine & (rows["metric"] == "load_average")]
+    assert looks.groupby("shard")["variant"].agg(list).tolist() == [["before", "after"]] * 4
+    rows = rows[~machine]
     settings = told(rows)
     assert all(set(FACTORS) - {"layer"} <= set(one) for one in settings)
     assert list(dict.fromkeys(one["sweep"] for one in settings)) == ["layer", "batch_size", "dtype", "memory_format"]
@@ -168,7 +173,43 @@ def test_scores_that_do_not_fit_the_memory(quick, monkeypatch):
     with pytest.raises(
         OutOfMemory, match=r"memory ran out with batch_size=64 .*; use batch_size=32, or batch_size=auto"
     ):
-        within_memory.score_within_memory(bench, [0])
+        WithinMemory(bench).score([0])
     bench.settings.batch_size = "auto"
-    assert within_memory.score_within_memory(replace(bench, batch_size=64), [0]) == (["rows"], {})
+    scoring = WithinMemory(replace(bench, batch_size=64))
+    assert scoring.score([0]) == (["rows"], {})
     assert sizes == [64, 64, 32, 16]
+    assert scoring.score([1]) == (["rows"], {})
+    assert sizes[4:] == [16]  # the next shard does not run out again
+    assert _inference(scoring.bench)["batch_size"] == 16
+
+
+def capturing_at_most(limit, monkeypatch):
+    """Captures of more images than `limit` run out of memory; returns how many each of the others was asked for."""
+    whole, sizes = explained.capture, []
+
+    def capture(model, images, *args, **options):
+        if len(images) > limit:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        sizes.append(len(images))
+        return whole(model, images, *args, **options)
+
+    monkeypatch.setattr(explained, "capture", capture)
+    return sizes
+
+
+def test_explanations_that_do_not_fit_the_memory(quick, monkeypatch):
+    quick.shard_size = 3
+    bench = set_up(quick)
+    rows, maps = WithinMemory(bench).score(range(3))
+    sizes = capturing_at_most(1, monkeypatch)
+    with pytest.raises(OutOfMemory, match=r"memory ran out with shard_size=3 .*; use shard_size=1, or batch_size=auto"):
+        WithinMemory(bench).score(range(3))
+    bench.settings.batch_size = "auto"
+    scoring = WithinMemory(replace(bench, batch_size=4))
+    split_rows, split_maps = scoring.score(range(3))
+    assert scoring.bench.batch_size == 1
+    assert set(sizes) == {1}
+    assert [(row.metric, row.image) for row in split_rows] == [(row.metric, row.image) for row in rows]
+    assert maps.keys() == split_maps.keys()
+    for name, values in maps.items():
+        np.testing.assert_allclose(split_maps[name], values, rtol=1e-4, atol=1e-5)

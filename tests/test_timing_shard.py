@@ -2,19 +2,27 @@
 
 import json
 import math
+from contextlib import nullcontext
 
 import pytest
+import torch
 
+from xaibench.cli import compose_settings
 from xaibench.metrics.cards import CARDS
 from xaibench.records.table import MEASURED_METRICS
 from xaibench.settings import RunSettings
-from xaibench.shards.timing import machine_records, path_records, time_path
+from xaibench.shards import explained, timing
+from xaibench.shards.explained import explain_batch
+from xaibench.shards.images import read_batches
+from xaibench.shards.timing import machine_records, path_records, state_records, time_path
 from xaibench.timing import roofline
 from xaibench.timing.explanation_path import ExplanationPath
+from xaibench.timing.grid import TimingGrid
 from xaibench.timing.machine_state import MachineState
 from xaibench.timing.needs import Needs
 from xaibench.timing.phases import PhaseTiming
 from xaibench.timing.roofline import Rates
+from xaibench.timing.schedule import MINIMUM_WARMUP
 from xaibench.timing.vocabulary import EXPLANATION_PATH, PHASES
 from xaibench.workbench import set_up
 
@@ -101,6 +109,48 @@ def test_the_share_of_the_peak_and_the_state_of_the_machine():
     assert records["processor_mhz", "before"].value == 2600.0
     assert records["gpu_mhz", "after"].reason == "power cap, thermal slowdown by the driver"
     assert ("gpu_mhz", "before") not in records
+
+
+def test_what_slows_a_gpu_down_is_told_where_its_clock_is_not():
+    (row,) = state_records({"after": MachineState(throttles=("power cap",))}, "{}")
+    assert (row.metric, row.status, row.reason) == ("gpu_mhz", "undefined", "power cap")
+
+
+FLAGS = (torch.backends.cudnn.conv, torch.backends.cuda.matmul)
+
+
+@pytest.mark.parametrize("failing", [False, True])
+@pytest.mark.parametrize("module", [timing, explained])
+def test_maps_and_times_are_of_float32_and_the_flags_are_put_back(bench, module, failing, monkeypatch):
+    before, inside = [flag.fp32_precision for flag in FLAGS], []
+
+    class Seen(Exception):
+        pass
+
+    def look(*_, **__):
+        inside.append([flag.fp32_precision for flag in FLAGS])
+        if failing or module is timing:
+            raise Seen
+        return {("cam", "conv1"): torch.ones(2, 4, 4)}
+
+    (batch,), _ = read_batches(bench, range(2))
+    monkeypatch.setattr(module, "time_explanation_path" if module is timing else "_maps_of", look)
+    work = {
+        timing: lambda: time_path(bench, ExplanationPath(), range(2)),
+        explained: lambda: explain_batch(bench, batch),
+    }
+    with pytest.raises(Seen) if failing or module is timing else nullcontext():
+        work[module]()
+    assert inside == [["ieee", "ieee"]]
+    assert [flag.fp32_precision for flag in FLAGS] == before != inside[0]
+
+
+def test_the_warm_up_can_go_on_until_nothing_gets_faster():
+    for words in (["timing=explanation_path"], ["experiment=timing"]):
+        settings = compose_settings(words).timing
+        assert settings["warmup"] > MINIMUM_WARMUP
+        kind = {"grid": TimingGrid}.get(settings["name"], ExplanationPath)
+        assert settings["warmup"] == kind().warmup
 
 
 def test_a_ratio_that_is_undefined_says_so():

@@ -20,7 +20,8 @@ xaibench: which layer and method explain this image classifier best, can the num
   xaibench layers model=NAME              list a model's layers, for layers=[...]
   xaibench metrics                        what each metric measures, its direction, cost and source
   xaibench report FOLDER                  redraw tables, figures and page from a run's records; difference=0.05 asks how
-                                          many images would find it; colour_map=inferno colours the maps
+                                          many images would find it; paper=true draws PDFs at column
+                                          width; colour_map=inferno colours the maps
   xaibench compare RUN_A RUN_B ...        runs side by side: scores, tests, times with regressions; --fail-on-regression
                                           NAME=FOLDER names one; threshold=0.10 out=FOLDER; or two benchmark .json files
 
@@ -276,13 +277,15 @@ def _card_text(card: Any) -> str:
 def _redraw(words: list[str]) -> int:
     options, folders = _report_words(words)
     difference = _difference(options.pop("difference", None))
+    paper = _yes_or_no("paper", options.pop("paper", "false"))
     if len(folders) != 1:
         raise UsageError(
-            "xaibench report takes one folder: xaibench report results/layers-… [difference=0.05] [colour_map=inferno]"
+            "xaibench report takes one folder: xaibench report results/layers-… [difference=0.05] [paper=true] "
+            "[colour_map=inferno]"
         )
     from xaibench.report.redraw import write_report
 
-    return _say(str(write_report(Path(folders[0]), difference=difference, **options).page))
+    return _say(str(write_report(Path(folders[0]), difference=difference, paper=paper, **options).page))
 
 
 def _report_words(words: list[str]) -> tuple[dict[str, str], list[str]]:
@@ -299,7 +302,13 @@ def _report_words(words: list[str]) -> tuple[dict[str, str], list[str]]:
     return options, folders
 
 
-_REPORT_KEYS = ("difference", "colour_map")
+_REPORT_KEYS = ("difference", "colour_map", "paper")
+
+
+def _yes_or_no(key: str, text: str) -> bool:
+    if text not in ("true", "false"):
+        raise UsageError(f"{key}={text} is neither {key}=true nor {key}=false")
+    return text == "true"
 
 
 def _difference(text: str | None) -> float | None:

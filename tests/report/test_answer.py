@@ -151,6 +151,21 @@ def test_references_alone():
     assert found.headline == "By insertion, nothing can be said: only reference explainers have values."
 
 
+def test_agreement_of_the_images_is_told_no_stronger_than_its_interval():
+    values = {("grad_cam", f"layer{n}"): _around(n / 10, seed=n) for n in range(1, 4)}
+    (trusted,) = [
+        said for title, said in answer(_scores("insertion", values)).parts if title.startswith("Can the metric")
+    ]
+    assert trusted[0] == (
+        "Do single images order the maps alike (Krippendorff's alpha of ranks; 1: all alike, 0: as if dealt at random)? "
+        "By insertion, they agree more than by chance (1.00, 95 % interval 1.00 to 1.00; 20 images)."
+    )
+    noise = {arm: _around(0.5, seed=10 + at) for at, arm in enumerate(values)}
+    assert "By insertion, they are not shown to agree (" in _text(answer(_scores("insertion", noise)))
+    two = dict(list(values.items())[:2])
+    assert "Krippendorff" not in _text(answer(_scores("insertion", two)))
+
+
 def test_no_records_at_all():
     found = answer(as_frame([]))
     assert found.headline == "The run has no scores to compare layers by."

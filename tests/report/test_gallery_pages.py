@@ -51,7 +51,7 @@ def drawn(folder: Path, run, pictures, monkeypatch):
 def test_pages_hold_all_images_once_and_each_other(tmp_path, run, monkeypatch):
     links = drawn(tmp_path, run, 16, monkeypatch)
     n = len(pictured_names(run[1]))
-    assert len(links) == -(-n // 2) > 2
+    assert len(links) == -(-n // 3) > 1  # 3 images of 5 pictures: the references, left out, do not count
     pages = {link.file: (tmp_path / link.file).read_text(encoding="utf-8") for link in links}
     assert sorted(tmp_path.rglob("*.html")) == [tmp_path / file for file in sorted(pages)]
     assert links[0].file == "gallery/page-001.html"
@@ -98,11 +98,18 @@ def test_a_page_holds_fewer_images_the_more_maps_they_have(n_arms, expected):
     assert images_per_page(n_arms) == expected
 
 
-@pytest.mark.parametrize(("n", "pages"), [(0, 0), (5, 0), (6, 2), (10, 2), (11, 3)])
-def test_there_are_pages_only_where_one_is_not_enough(n, pages):
+@pytest.mark.parametrize(("n", "pages"), [(0, 0), (5, 1), (6, 2), (10, 2), (11, 3)])
+def test_pages_hold_so_many_images_each(n, pages):
     names = [f"image-{i}" for i in range(n)]
     links = gallery_links(names, per_page=5)
     assert len(links) == pages
     if links:
         assert (links[0].first, links[-1].last) == (names[0], names[-1])
         assert np.diff([link.number for link in links]).tolist() == [1] * (pages - 1)
+
+
+def test_what_the_report_cannot_show_has_a_page_even_where_one_is_enough(tmp_path, run, monkeypatch):
+    n = len(pictured_names(run[1]))
+    # with references a page holds n - 1 images or fewer, without them all
+    links = drawn(tmp_path, run, 5 * n, monkeypatch)
+    assert [(link.first, link.last) for link in links] == [(pictured_names(run[1])[0], pictured_names(run[1])[-1])]

@@ -17,7 +17,7 @@ from xaibench.report import gallery_pages, redraw
 from xaibench.report.tables import make_tables
 redraw.images_per_page = gallery_pages.images_per_page = partial(gallery_pages.images_per_page, most=2)
 redraw.make_tables = partial(make_tables, n_resamples=200)
-redraw.write_report(Path(sys.argv[1]))
+redraw.write_report(Path(sys.argv[1]), paper=True)
 """
 """Draws quickly, and with so few images on a page that a gallery is needed."""
 

@@ -7,6 +7,7 @@ from synthetic_records import ARMS, as_frame, synthetic_records
 
 from xaibench.records.record import Record
 from xaibench.report.scores import analyse, comparisons, summary
+from xaibench.report.verdicts import verdict
 from xaibench.statistics.intervals import mean_interval
 from xaibench.statistics.paired import holm
 
@@ -79,6 +80,28 @@ def test_the_best_set_follows_the_tests(analysis):
     left_out = of_deletion[~of_deletion["in_best_set"]]
     assert (left_out["p_against_best"] < 0.05).all()
     assert not table.loc[table["direction"] == "", "in_best_set"].any()
+
+
+def test_one_level_follows_from_the_confidence():
+    rng = np.random.default_rng(2)
+    ease = rng.normal(0, 1, 12)
+    rows = [
+        Record(
+            "insertion",
+            float(ease[i] + shift + rng.normal(0, 0.1)),
+            image=f"{i:02d}",
+            explainer="grad_cam",
+            layer=layer,
+        )
+        for layer, shift in (("a", 0.0), ("b", 0.09))
+        for i in range(12)
+    ]
+    strict, usual, lenient = (analyse(as_frame(rows), confidence=c, n_resamples=999)[0] for c in (0.9999, 0.95, 0.8))
+    p = usual.best.p["grad_cam", "a"]
+    assert strict.alpha < p < lenient.alpha == 0.2
+    assert len(strict.best.members) == len(verdict(strict).undecided) + 1 == 2
+    assert len(lenient.best.members) == len(verdict(lenient).beaten) == 1
+    assert strict.comparisons["images_80"].item() > usual.comparisons["images_80"].item()
 
 
 def test_all_pairs_are_one_family(analysis):

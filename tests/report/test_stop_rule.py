@@ -9,6 +9,7 @@ from xaibench.names import UnknownName
 from xaibench.report.stop_rule import StopRule, metric_range
 
 RUN = {"metric": {"insertion": {}, "deletion": {}, "infidelity": {}}, "stop_when": "settled", "stop": {}}
+OF_PROBABILITIES = '{"score": "probability"}'
 TWO_LAYERS = [("grad_cam", "layer3.5"), ("grad_cam", "layer4.2"), ("sobel", "")]
 
 
@@ -51,14 +52,14 @@ def test_corrupted_maps_are_no_candidates():
 
 def test_one_layer_has_nothing_to_be_compared_with():
     with pytest.raises(ValueError, match="needs two at least; this run has 1: add a layer"):
-        StopRule().check("{}", [("grad_cam", "layer4.2"), ("sobel", ""), ("random", "")])
-    StopRule().check("{}", TWO_LAYERS)
+        StopRule().check(OF_PROBABILITIES, [("grad_cam", "layer4.2"), ("sobel", ""), ("random", "")])
+    StopRule().check(OF_PROBABILITIES, TWO_LAYERS)
 
 
 @pytest.mark.parametrize("margin", [0.0, -0.1, 1.0])
 def test_a_margin_is_a_difference_that_can_be(margin):
     with pytest.raises(ValueError, match="between 0 and 1; got"):
-        StopRule(margin=margin).check("{}", TWO_LAYERS)
+        StopRule(margin=margin).check(OF_PROBABILITIES, TWO_LAYERS)
 
 
 @pytest.mark.parametrize(
@@ -70,6 +71,7 @@ def test_a_margin_is_a_difference_that_can_be(margin):
         ("map_entropy", {}, "has no fixed range"),
         ("tied_fraction", {}, "has no better direction"),
         ("insertion", {"score": "logit"}, "reads logit.*set metric.insertion.score=probability"),
+        ("insertion", {"area": "mean_drop"}, "reads a score that its settings do not name"),
         ("average_drop", {"score": "log_probability"}, "reads log_probability"),
         ("insertion", {"score": "probability", "area": "unit_trapezoid"}, "area=unit_trapezoid, which grows"),
         ("own", {"name": "deletion", "score": "logit"}, "reads logit"),
@@ -94,6 +96,7 @@ def test_a_metric_without_a_known_range_is_refused(metric, settings, told):
         ("mine", {"name": "deletion", "score": "probability"}, (0, 1)),
         ("pointing_game", {}, (0, 1)),
         ("best_iou", {}, (0, 1)),
+        ("coherency", {}, (0, 1)),  # a correlation of maps: no score is read
         ("road", {"score": "probability"}, (-0.5, 0.5)),
         ("region_perturbation", {"score": "probability"}, (-1, 1)),
         ("mu_fidelity", {"score": "logit"}, (-1, 1)),  # a correlation whatever it correlates
@@ -108,7 +111,7 @@ def test_every_card_with_a_direction_has_a_range_or_is_known_to_have_none():
     for card in CARDS.values():
         if card.higher_is_better is not None and card.family not in ("sanity", "timing", "precision"):
             try:
-                low, high = metric_range(card.name)
+                low, high = metric_range(card.name, OF_PROBABILITIES)
             except ValueError:
                 without.add(card.name)
             else:

@@ -123,6 +123,31 @@ def test_before_two_arms_have_records_there_is_nothing_to_judge():
     assert judge(_records().iloc[:0], StopRule(), total=9) is None
 
 
+def test_an_arm_without_any_record_keeps_the_question_open():
+    records = _records()
+    assert judge(records, StopRule(), total=200).settled
+    found = judge(records, StopRule(), total=200, planned=[*MEANS, ("layer_cam", "layer4.2")])
+    assert ("layer_cam", "layer4.2") in found.arms
+    assert not found.settled
+    assert (found.settlement.n, found.seen) == (0, 32)
+    assert "may each be the best" in verdict_sentence(found)
+
+
+def test_the_arms_of_a_run_are_those_of_its_settings():
+    explainers = {"grad_cam": {"name": "grad_cam", "layers": ["layer3.5", "layer4.2"]}, "sobel": {"name": "sobel"}}
+    settings = {"stop_when": "settled", "metric": {"insertion": {}}, "explainer": explainers}
+    run = {"settings": settings, "layers": ["layer3.5", "layer4.2"], "data": {"n": 200}}
+    whole = stopping_of(run, _records())
+    assert whole.settled
+    assert set(whole.arms) == set(MEANS) - {("sobel", "")}
+    more = {**explainers, "layer_cam": {"name": "layer_cam", "layers": "stages"}}
+    assert not stopping_of({**run, "settings": {**settings, "explainer": more}}, _records()).settled
+    lost = {("grad_cam", "layer3.5"): 0.35, ("layer_cam", "layer3.5"): 0.9, ("sobel", ""): 0.95}
+    found = stopping_of(run, _records(means=lost))
+    assert ("grad_cam", "layer4.2") in found.arms
+    assert not found.settled
+
+
 def test_a_value_outside_the_range_ends_the_test_with_an_error():
     records = _records()
     records.loc[1, "value"] = 1.5

@@ -1,6 +1,7 @@
 """Whether metrics can be trusted, where the answer is known: agreement 1, -1 and about 0, and falls of each kind."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from synthetic_run import IDENTITY, PROVENANCE
 from trust_records import CHAIN, EXPLAINERS, SHARES, corruption_records, trust_records
@@ -37,6 +38,8 @@ def test_metrics_that_order_alike_agree_by_one_and_reversed_ones_by_minus_one(fo
         assert row["spearman"] == pytest.approx(expected)
         assert row["spearman_of_means"] == pytest.approx(expected)
         assert (row["n_images"], row["undefined"], row["n_arms"]) == (20, 0, 7)
+        assert row["means_spread_low"] <= row["spearman_of_means"] + 1e-12
+        assert row["means_spread_high"] >= row["spearman_of_means"] - 1e-12
     noise = table.loc[("insertion", "morf")]
     assert noise["low"] < 0 < noise["high"]
 
@@ -107,6 +110,16 @@ def test_falls_rises_and_noise_are_told_apart():
     assert len(judged["energy_in_mask"].open_steps) >= 1
     (sentence,) = corruption_sentences(list(judged.values()))
     assert "average gain gets better, as no good metric does" in sentence
+
+
+def test_a_variant_is_told_from_its_metric():
+    records = corruption_records(6)
+    own = records[records["metric"] == "insertion"]
+    both = pd.concat([records, own.assign(variant="blurred")], ignore_index=True)
+    found = reactions(both, [CHAIN], **FEW)
+    names = {one.metric: one.title for one in found if one.metric.startswith("insertion")}
+    assert names == {"insertion": "Insertion", "insertion/blurred": "Insertion, blurred"}
+    assert len(corruption_figure(found, arms=[("grad_cam", "layer4.2")], labels={found[0].start: ""}).axes) >= 6
 
 
 def test_one_image_is_not_tested_and_an_incomplete_one_left_out():

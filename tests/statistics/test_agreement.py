@@ -6,6 +6,7 @@ import pytest
 from scipy import stats
 
 from xaibench.statistics.agreement import concordance
+from xaibench.statistics.reliability import reliability
 
 
 def _kendalls_w_by_hand(table: np.ndarray) -> float:
@@ -24,6 +25,17 @@ def test_w_by_hand_with_and_without_ties(decimals):
     assert found.kendalls_w == pytest.approx(_kendalls_w_by_hand(table), rel=1e-12)
     assert (found.n_images, found.n_arms) == (9, 5)
     assert found.p == stats.friedmanchisquare(*table.T).pvalue
+
+
+def test_a_silent_arm_takes_no_part_and_reliability_says_the_same():
+    values = pd.DataFrame(np.random.default_rng(3).normal(np.arange(4), 1, (9, 4)))
+    values.loc[2, 1] = math.nan
+    silent = values.assign(silent=math.nan)
+    found = concordance(silent)
+    assert found == concordance(values)
+    assert (found.n_images, found.n_arms) == (8, 4)
+    assert found.kendalls_w == reliability(silent).kendalls_w.estimate
+    assert found.chi_square == pytest.approx(found.kendalls_w * 8 * 3, rel=1e-12)
 
 
 def test_perfect_and_no_agreement():

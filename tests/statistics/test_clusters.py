@@ -115,11 +115,12 @@ def _beta(share: float, a: float, b: float):
 @pytest.mark.slow
 @pytest.mark.parametrize("n_groups", [8, 10])
 @pytest.mark.parametrize("even", [True, False])
-@pytest.mark.parametrize("share", [0.0, 0.05, 0.2])
+@pytest.mark.parametrize("share", [0.0, 0.05, 0.2, 0.5])
 @pytest.mark.parametrize(("a", "b"), [(0.5, 2), (5, 1)])
 def test_coverage_with_eight_to_ten_classes(n_groups, even, share, a, b):
     weights = np.ones(n_groups) if even else np.linspace(1, 4, n_groups)
     groups = np.repeat(np.arange(n_groups), np.round(50 * weights / weights.sum()).astype(int))
     values = _beta(share, a, b)(np.random.default_rng(5), groups, 3000)
     found = np.mean([one.low <= a / (a + b) <= one.high for one in cluster_intervals(values, groups)])
-    assert 0.93 <= found <= 0.97, found
+    # eight or ten skewed numbers are what there is where classes are half of the spread
+    assert (0.93 if share < 0.5 else 0.92) <= found <= 0.97, found

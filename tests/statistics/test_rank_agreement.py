@@ -6,7 +6,7 @@ from scipy import stats
 
 from xaibench.statistics.intervals import mean_intervals
 from xaibench.statistics.joint_intervals import joint_bootstrap_means, joint_mean_intervals
-from xaibench.statistics.rank_agreement import spearman_by_image, spearman_of_means
+from xaibench.statistics.rank_agreement import SpreadOfMeans, spearman_by_image, spearman_of_means
 from xaibench.statistics.resampling import bootstrap_means
 
 
@@ -69,5 +69,6 @@ def test_rankings_by_means():
     assert (same.estimate, same.low, same.high, same.n) == (1.0, 1.0, 1.0, 5)
     assert (reverse.estimate, reverse.low, reverse.high) == (-1.0, -1.0, -1.0)
     assert chance.low < chance.high
+    assert isinstance(chance, SpreadOfMeans)  # what bootstrapped ranks have is no Interval
     expected = stats.spearmanr(values[0].mean(axis=0), values[3].mean(axis=0)).statistic
     assert chance.estimate == pytest.approx(expected)

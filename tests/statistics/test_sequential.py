@@ -306,6 +306,19 @@ def test_where_one_arm_is_best_hardly_any_run_names_another():
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("lead", "median", "runs", "n"), [(0.06, 110, 200, 1000), (0.01, 1390, 100, 10_000)])
+def test_how_many_images_a_lead_takes(lead, median, runs, n):
+    """Paired differences with standard deviation 0.15, on a scale from 0 to 1."""
+    rng = np.random.default_rng(3)
+    taken = []
+    for _ in range(runs):
+        differences = np.clip(rng.normal(lead, 0.15, n), -1, 1)
+        taken.append(_first_settled(np.stack([0.5 - differences / 2, 0.5 + differences / 2], axis=1)))
+    assert {arm for _, arm in taken} == {1}
+    assert np.median([number for number, _ in taken]) == pytest.approx(median, rel=0.02)
+
+
+@pytest.mark.slow
 def test_confidence_sequences_hold_the_mean_at_all_looks_together():
     """Covered always is "never refuted": the sequence is the test turned round."""
     rng = np.random.default_rng(1)

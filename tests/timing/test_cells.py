@@ -1,11 +1,15 @@
+from contextlib import contextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
+from fake_time import FakeClock
 from torch import nn
 
 from xaibench.timing import cells
 from xaibench.timing.cells import Stock, conditions_of, under, why_no_explanation, why_unsupported, works_for
+from xaibench.timing.conditions import conditions
 from xaibench.timing.grid import Cell
 from xaibench.timing.laps import Work
 from xaibench.timing.vocabulary import EXPLANATION_PATH, INFERENCE
@@ -149,6 +153,33 @@ def test_a_cuda_graph_is_recorded_under_the_cell_s_conditions(monkeypatch, two_t
     works_for(stock, replace(BASE, cuda_graph=True, threads=1), score="logit", upsampling="bilinear")
     assert found == [1]
     assert torch.get_num_threads() == 2
+
+
+def test_a_cuda_graph_is_recorded_in_its_own_stream_on_its_images_device(monkeypatch):
+    said = []
+
+    @contextmanager
+    def entered(*what, **named):
+        said.append((*what, *named.values()))
+        yield
+
+    stream = SimpleNamespace(wait_stream=lambda _: None)
+    for name, fake in {
+        "CUDAGraph": lambda: "graph", "Stream": lambda _: stream, "current_stream": lambda _: stream,
+        "stream": lambda one: entered("in", one), "device": lambda one: entered("on", one),
+        "graph": lambda one, **named: entered("recording", one, **named),
+    }.items():  # fmt: skip
+        monkeypatch.setattr(torch.cuda, name, fake)
+    cells.Replayed(network(), PICTURES)
+    assert said == [("on", CPU), ("in", stream), ("recording", "graph", stream)]
+
+
+def test_conditions_can_be_told_under_either_precision_of_products():
+    network_, clock = network(), FakeClock()
+    for dtype, expected in (("float32", ("ieee", False)), ("tf32", ("tf32", True))):
+        with conditions_of(replace(BASE, dtype=dtype), torch.device("cuda")):
+            told = conditions(network_, PICTURES, clock=clock)
+        assert (told["float32_matmul_precision"], told["cudnn_allow_tf32"]) == expected
 
 
 def test_what_the_cpu_cannot_do(monkeypatch):

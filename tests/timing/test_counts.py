@@ -46,7 +46,11 @@ def test_views_and_new_memory_move_nothing_copies_and_writes_do():
     assert counts_of(lambda: values.reshape(6, 4).transpose(0, 1)[1:]) == Counts()
     assert counts_of(lambda: torch.empty(100)) == Counts()
     assert counts_of(values.clone) == Counts(0, 2 * 24 * 4)
-    assert counts_of(values.zero_) == Counts(0, 2 * 24 * 4)  # in and out are one, but counted as written over
+    assert counts_of(values.zero_) == Counts(0, 24 * 4)  # written, not read
+    assert counts_of(lambda: values.fill_(1.0)) == Counts(0, 24 * 4)
+    other = torch.randn(2, 3, 4)
+    assert counts_of(lambda: values.copy_(other)) == Counts(0, 2 * 24 * 4)  # one read, the other written
+    assert counts_of(lambda: values.add_(other)) == Counts(0, 3 * 24 * 4)
 
 
 def test_the_same_operations_as_torch_s_own_counter():

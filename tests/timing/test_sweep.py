@@ -1,12 +1,14 @@
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
 from fake_time import FakeClock, FakeMeter, Staged
 
+from xaibench.timing import cells as cells_module
 from xaibench.timing import sweep
 from xaibench.timing.grid import Cell
-from xaibench.timing.sweep import time_sweep
+from xaibench.timing.sweep import BaseCellError, time_sweep
 from xaibench.timing.vocabulary import EXPLANATION, EXPLANATION_PATH, INFERENCE
 
 BASE = Cell(("second", "third"), 2, "grad_cam", 2, 6, "float32", "contiguous", False, False, 1)
@@ -77,10 +79,54 @@ def test_what_is_not_supported_is_a_row_and_the_others_go_on():
 
 def test_what_fails_when_tried_is_a_row_and_the_others_go_on():
     missing_layer = replace(BASE, layers=("fourth",), n_layers=1)
-    rows = timed_cells([missing_layer, BASE])
-    assert [(row.cell, row.status) for row in rows[:1]] == [(missing_layer, "failed")]
-    assert rows[0].reason.startswith("UnknownName: unknown layer 'fourth'")
-    assert {row.phase for row in rows[1:]} == {INFERENCE, *EXPLANATION_PATH}
+    rows = timed_cells([BASE, missing_layer])
+    assert [(row.cell, row.status) for row in rows[-1:]] == [(missing_layer, "failed")]
+    assert rows[-1].reason.startswith("UnknownName: unknown layer 'fourth'")
+    assert {row.phase for row in rows[:-1]} == {INFERENCE, *EXPLANATION_PATH}
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"layers": ("fourth",), "n_layers": 1}, "UnknownName: unknown layer 'fourth'"),
+        ({"dtype": "tf32"}, "tf32 needs a CUDA device"),
+    ],
+)
+def test_a_base_that_cannot_be_timed_is_an_error(change, reason):
+    with pytest.raises(BaseCellError, match=f"base of the sweep, .*, failed: {reason}"):
+        timed_cells([replace(BASE, **change), BASE])
+
+
+class Shallow(Shared):
+    """Fits explanations of four images from `third` on, and of two from `second`."""
+
+    def __deepcopy__(self, memo):
+        return Shallow(self.first.clock)
+
+    def forward(self, images):
+        x = self.second(self.first(images))
+        if len(images) > 2 and x.requires_grad:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return self.linear(self.third(x).mean(dim=(2, 3)))
+
+
+@pytest.mark.parametrize("with_half", [False, True])
+def test_a_halved_cell_is_compared_with_inference_at_that_size_or_not_at_all(with_half):
+    clock = FakeClock()
+    four = replace(BASE, layers=("third",), n_layers=1, batch_size=4)
+    rows = timed_cells(
+        [four, replace(BASE, batch_size=4), *([replace(four, batch_size=2)] if with_half else [])],
+        network=Shallow(clock), clock=clock,
+    )  # fmt: skip
+    forward = {(row.cell.batch_size, row.layer): row for row in rows if row.phase == "forward_with_hooks"}
+    halved = forward[4, "second+third"]
+    assert (halved.batch_size, forward[4, "third"].batch_size) == (2, 4)
+    assert forward[4, "third"].ratio_to_inference == 1.0
+    if with_half:  # 7 ms for two images, as plain inference of two takes; of four it would be twice
+        assert halved.ratio_to_inference == 1.0
+    else:
+        assert halved.ratio_to_inference != halved.ratio_to_inference
+        assert halved.reason.endswith("no plain inference was timed at batch size 2")
 
 
 class Small(Shared):
@@ -114,9 +160,8 @@ def test_what_fits_in_no_size_is_a_row():
             raise MemoryError
 
     clock = FakeClock()
-    (row,) = timed_cells([BASE], network=Hopeless(clock), clock=clock)
-    assert (row.status, row.milliseconds) == ("failed", ())
-    assert "even with one image at a time" in row.reason
+    with pytest.raises(BaseCellError, match="even with one image at a time"):
+        timed_cells([BASE], network=Hopeless(clock), clock=clock)
 
 
 def test_work_too_slow_for_the_sweep_is_run_once_and_the_others_are_not_held_up():
@@ -163,9 +208,25 @@ def test_global_random_state_is_as_before():
 @pytest.mark.slow
 def test_a_network_is_really_compiled():
     network = torch.nn.Sequential(
-        torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()
+        torch.nn.Conv2d(3, 5, 3), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()
     )
-    rows = timed_cells([replace(BASE, compiled=True, layers=("0",), n_layers=1)], network=network.eval())
-    assert (rows[0].phase, rows[0].status) in [(INFERENCE, "ok"), (EXPLANATION, "failed")]
-    if rows[0].status == "failed":
-        pytest.skip(rows[0].reason)  # without a C++ compiler
+    base = replace(BASE, layers=("0",), n_layers=1)
+    rows = timed_cells([base, replace(base, compiled=True)], network=network.eval())
+    own = [row for row in rows if row.cell.compiled]
+    assert (own[0].phase, own[0].status) in [(INFERENCE, "ok"), (EXPLANATION, "failed")]
+    if own[0].status == "failed":
+        pytest.skip(own[0].reason)  # without a C++ compiler
+
+
+@pytest.mark.parametrize(("limit", "timed"), [(cells_module.RECOMPILATIONS, 10), (2, 2)])
+def test_more_shapes_than_may_be_compiled_fail_and_none_runs_uncompiled(limit, timed, monkeypatch):
+    monkeypatch.setattr(cells_module, "RECOMPILATIONS", limit)
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 5, 3), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()).eval()
+    base = replace(BASE, layers=("0",), n_layers=1)
+    shapes = [replace(base, compiled=True, batch_size=size) for size in range(1, 11)]
+    rows = [row for row in timed_cells([base, *shapes], network=network, repeats=1, warmup=0) if row.cell.compiled]
+    assert len([row for row in rows if (row.phase, row.status) == (INFERENCE, "ok")]) == timed
+    failed = [row.reason for row in rows if row.status == "failed"]
+    assert len(failed) == 10 - timed
+    assert all(reason.startswith("FailOnRecompileLimitHit") for reason in failed)

@@ -130,17 +130,23 @@ class RunFolder:
 
 
 class Maps(Mapping[str, np.ndarray]):
-    """Arrays by key, over several safetensors files; an array is read when it is asked for."""
+    """Arrays by key, over several safetensors files; an array is read when it is asked for.
+
+    The file read last stays open: a picture and its maps stand in one, and opening takes longer than reading.
+    """
 
     def __init__(self, files: Sequence[Path]) -> None:
         self._file_of: dict[str, Path] = {}
+        self._opened: tuple[Path, Any] | None = None
         for file in files:
             with safe_open(file, framework="np") as arrays:
                 self._file_of.update(dict.fromkeys(arrays.keys(), file))
 
     def __getitem__(self, key: str) -> np.ndarray:
-        with safe_open(self._file_of[key], framework="np") as arrays:
-            return arrays.get_tensor(key)
+        file = self._file_of[key]
+        if self._opened is None or self._opened[0] != file:
+            self._opened = file, safe_open(file, framework="np")
+        return self._opened[1].get_tensor(key)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._file_of)

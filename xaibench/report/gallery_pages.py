@@ -134,13 +134,10 @@ def _page(
 ) -> str:
     present = [arm for arm in order if any(arm in one.maps for one in images)]
     leading = leading_scores(tables)
+    scores = _scores(leading, [one.name for one in images], present)
     rows = [
-        _Row(
-            f"image-{place}",
-            shown(one, present, labels, longest=LONGEST, encode=overlays.quick_data_uri),
-            _scores(leading, one.name, present),
-        )
-        for place, one in enumerate(images, start=1)
+        _Row(f"image-{place}", shown(one, present, labels, longest=LONGEST, encode=overlays.quick_data_uri), own)
+        for place, (one, own) in enumerate(zip(images, scores, strict=True), start=1)
     ]
     context: dict[str, Any] = {
         "title": title,
@@ -161,9 +158,14 @@ def leading_scores(tables: Tables) -> MetricScores | None:
     return next((ranked[name] for name in (*FIRST, *reversed(ranked)) if name in ranked), None)
 
 
-def _scores(scores: MetricScores | None, name: str, present: Sequence[Arm]) -> list[str]:
-    if scores is None or name not in scores.values.index:
-        return ["" for _ in present]
+def _scores(scores: MetricScores | None, names: Sequence[str], present: Sequence[Arm]) -> list[list[str]]:
+    """Each image's scores, an arm a text; "" for an image without any."""
+    nothing = ["" for _ in present]
+    if scores is None:
+        return [nothing for _ in names]
     columns = pd.Index(list(present), tupleize_cols=False)
-    values: list[float] = scores.values.reindex(index=[name], columns=columns).to_numpy(float)[0].tolist()
-    return [number(value) for value in values]
+    values: list[list[float]] = scores.values.reindex(index=list(names), columns=columns).to_numpy(float).tolist()
+    known = scores.values.index
+    return [
+        [number(value) for value in row] if name in known else nothing for name, row in zip(names, values, strict=True)
+    ]

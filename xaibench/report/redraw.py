@@ -76,7 +76,11 @@ class _Run:
 
 
 def write_report(
-    folder: Path | str, *, difference: float | None = None, colour_map: str = overlays.COLOUR_MAP
+    folder: Path | str,
+    *,
+    difference: float | None = None,
+    colour_map: str = overlays.COLOUR_MAP,
+    paper: bool = False,
 ) -> Report:
     """Write tables/, figures/, summary.csv, report.html and, for a larger run, gallery/ of a run into its folder.
 
@@ -90,6 +94,9 @@ def write_report(
     colour_map : str
         Of the maps laid over pictures, by matplotlib's name; the default is perceptually uniform and safe for
         colour-blind readers.
+    paper : bool
+        Whether to draw figures/paper/ as well: PDF at the width of one column and of two. Where that folder is there
+        already, it is drawn in any case, so that it never shows older records.
 
     Returns
     -------
@@ -104,10 +111,10 @@ def write_report(
         If the settings' ``verdict`` is no rule, the difference not above 0, or the colour map unknown.
     """
     with overlays.coloured(colour_map):
-        return _write(RunFolder.open(Path(folder)), difference)
+        return _write(RunFolder.open(Path(folder)), difference, paper=paper)
 
 
-def _write(run: RunFolder, difference: float | None) -> Report:
+def _write(run: RunFolder, difference: float | None, *, paper: bool) -> Report:
     whole, maps, layers = run.records(), run.maps(), _layers(run.run)
     rule, chains = _rule(run.run), chains_of(run.run)
     records = without_corrupted(whole, chains)
@@ -121,10 +128,11 @@ def _write(run: RunFolder, difference: float | None) -> Report:
     write_tables(tables, run.path / "tables")
     (run.path / "summary.csv").write_text(to_csv(tables.summary), encoding="utf-8", newline="\n")
     draw_figures(parts, run.path / "figures")
-    draw_for_paper(
-        run.path / "figures" / "paper", records=records, tables=tables, order=order, labels=parts.labels,
-        cascades=cascades, device=device,
-    )  # fmt: skip
+    for_paper = run.path / "figures" / "paper"
+    if paper or for_paper.exists():
+        draw_for_paper(
+            for_paper, records=records, tables=tables, order=order, labels=parts.labels, cascades=cascades, device=device
+        )
     page = run.path / "report.html"
     names = pictured_names(maps)
     gallery = _pages(parts, run.path, run.run, names)

@@ -1,7 +1,7 @@
 """How far single images agree on the order of the arms, in a sentence no stronger than its intervals."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -30,7 +30,7 @@ def image_agreement_sentence(leading: Sequence[MetricScores], reliability: pd.Da
     return f"Do single images order the maps alike (Krippendorff's alpha of ranks; {scale})? {'; '.join(clauses)}."
 
 
-def _clause(scores: MetricScores, row: dict[str, Any]) -> str:
+def _clause(scores: MetricScores, row: Mapping[Hashable, Any]) -> str:
     alpha, low, high = (row[f"alpha_ordinal{end}"] for end in ("", "_low", "_high"))
     interval = f", {100 * scores.confidence:g} % interval {fixed(low)} to {fixed(high)}" if math.isfinite(low) else ""
     if low > 0:

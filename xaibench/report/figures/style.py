@@ -123,8 +123,9 @@ def save(figure: Figure, folder: Path, name: str) -> tuple[Path, Path]:
     folder.mkdir(parents=True, exist_ok=True)
     png, svg = folder / f"{name}.png", folder / f"{name}.svg"
     with styled():
-        # unlike savefig, a canvas draws once: its layout is found while drawing
-        FigureCanvasAgg(figure).print_png(png, metadata={"Software": None})
+        # unlike savefig, a canvas draws once: its layout is found while drawing, and stays for the second file
+        FigureCanvasAgg(figure).print_png(png, metadata={"Software": None}, pil_kwargs={"compress_level": 3})
+        figure.set_layout_engine("none")
         FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None, "Creator": None})
     return png, svg
 
