@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -72,7 +72,8 @@ class Cascade:
     @cached_property
     def _places(self) -> Mapping[tuple[str, ...], np.ndarray]:
         """Positions of the records of each arm and similarity, found once: looking through all for each takes long."""
-        return dict(self.rows.groupby(["explainer", "layer", "variant"], sort=False).indices)
+        found = self.rows.groupby(["explainer", "layer", "variant"], sort=False).indices
+        return {tuple(map(str, cast(tuple, key))): np.asarray(places) for key, places in found.items()}
 
 
 def find_cascades(records: pd.DataFrame) -> list[Cascade]:
@@ -114,7 +115,7 @@ def means_by(rows: pd.DataFrame, *names: str) -> tuple[np.ndarray, list[pd.Index
     """
     codes, kept = zip(*(pd.factorize(rows[name], sort=True) for name in names), strict=True)
     shape = tuple(len(one) for one in kept)
-    places, values = np.ravel_multi_index(codes, shape), rows["value"].to_numpy(float)
+    places, values = np.atleast_1d(np.ravel_multi_index(codes, shape)), rows["value"].to_numpy(float)
     known = ~np.isnan(values)
     sums = np.bincount(places[known], weights=values[known], minlength=math.prod(shape))
     counts = np.bincount(places[known], minlength=math.prod(shape))

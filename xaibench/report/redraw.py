@@ -131,7 +131,13 @@ def _write(run: RunFolder, difference: float | None, *, paper: bool) -> Report:
     for_paper = run.path / "figures" / "paper"
     if paper or for_paper.exists():
         draw_for_paper(
-            for_paper, records=records, tables=tables, order=order, labels=parts.labels, cascades=cascades, device=device
+            for_paper,
+            records=records,
+            tables=tables,
+            order=order,
+            labels=parts.labels,
+            cascades=cascades,
+            device=device,
         )
     page = run.path / "report.html"
     names = pictured_names(maps)

@@ -65,7 +65,9 @@ def _load() -> float:
 def _gpu(device: torch.device) -> dict[str, float]:
     try:
         return {"mhz": float(torch.cuda.clock_rate(device)), "celsius": float(torch.cuda.temperature(device))}
-    except (ModuleNotFoundError, RuntimeError, *_nvml_errors()):  # no NVML, or a GPU in parts
+    except (ModuleNotFoundError, RuntimeError):
+        return {}
+    except _nvml_errors():  # a GPU in parts
         return {}
 
 
