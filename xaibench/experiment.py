@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 
 from xaibench.execution.serial import Shard, run_shards
-from xaibench.execution.stopping import Stopper
+from xaibench.stopper import Stopper
 from xaibench.metrics.catalogue import MaskingMetric
 from xaibench.metrics.curve import CurveMetric
 from xaibench.metrics.fusing import Fused

@@ -27,7 +27,7 @@ def unknown(kind: str, name: object, available: Iterable[str]) -> UnknownName:
     near = get_close_matches(str(name), names, n=3, cutoff=0.5)
     hint = f"; did you mean {' or '.join(near)}?" if near else "."
     shown = ", ".join(names[:20]) + (f", … ({len(names)} in all)" if len(names) > 20 else "")
-    return UnknownName(f"unknown {kind} {str(name)!r}{hint} Available: {shown}")
+    return UnknownName(f"unknown {kind} {str(name)!r}{hint} Available: {shown or 'none'}")
 
 
 def pick(kind: str, name: str, table: Mapping[str, Choice]) -> Choice:

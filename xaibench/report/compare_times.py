@@ -20,7 +20,6 @@ from xaibench.records.merge import Merged
 
 THRESHOLD = 0.10
 SLOWER, FASTER, OTHER = "slower", "faster", "other conditions"
-MARKED = (SLOWER, FASTER, OTHER)
 N_RESAMPLES = 4999
 
 SOFTWARE = ("torch", "cuda", "cudnn", "libraries", "flags", "revision")

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from xaibench.report.scores import MetricScores
-from xaibench.report.wording import counted, fixed, lowered
+from xaibench.report.wording import capital, counted, fixed, lowered
 
 
 def image_agreement_sentence(leading: Sequence[MetricScores], reliability: pd.DataFrame) -> str:
@@ -27,7 +27,7 @@ def image_agreement_sentence(leading: Sequence[MetricScores], reliability: pd.Da
         return ""
     scale = "1: all alike, 0: as if dealt at random; references among the maps"
     scale = scale if any(one.references for one, _ in known) else scale.split(";")[0]
-    return f"Do single images order the maps alike (Krippendorff's alpha of ranks; {scale})? {'; '.join(clauses)}."
+    return f"Do single images order the maps alike (Krippendorff's alpha of ranks; {scale})? {capital('; '.join(clauses))}."
 
 
 def _clause(scores: MetricScores, row: Mapping[Hashable, Any]) -> str:
@@ -40,4 +40,4 @@ def _clause(scores: MetricScores, row: Mapping[Hashable, Any]) -> str:
     else:
         said = "they are not shown to agree"
     images = counted(int(row["n_images"]), "image")
-    return f"By {lowered(scores.title)}, {said} ({fixed(alpha)}{interval}; {images})"
+    return f"by {lowered(scores.title)}, {said} ({fixed(alpha)}{interval}; {images})"
