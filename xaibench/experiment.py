@@ -11,7 +11,6 @@ import pandas as pd
 import torch
 
 from xaibench.execution.serial import Shard, run_shards
-from xaibench.stopper import Stopper
 from xaibench.metrics.catalogue import MaskingMetric
 from xaibench.metrics.curve import CurveMetric
 from xaibench.metrics.fusing import Fused
@@ -33,6 +32,7 @@ from xaibench.shards.scores import settings_of
 from xaibench.shards.timing import time_path
 from xaibench.shards.timing_grid import grid_shards
 from xaibench.shards.within_memory import WithinMemory
+from xaibench.stopper import Stopper
 from xaibench.timing.conditions import device_name
 from xaibench.timing.grid import TimingGrid
 from xaibench.workbench import Workbench, load_classifier, set_up
