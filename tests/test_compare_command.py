@@ -16,8 +16,8 @@ from xaibench import experiment
 from xaibench.cli import compose_settings
 from xaibench.explainers import capture
 from xaibench.records.merge import merge
-from xaibench.report.compare import compare_runs, default_folder
-from xaibench.report.compare_times import SLOWER
+from xaibench.report.compare.comparison import compare_runs, default_folder
+from xaibench.report.compare.times import SLOWER
 
 VALUES = {("grad_cam", "late"): [0.5, 0.6, 0.7, 0.8]}
 TIMED = ("late", "explanation")
@@ -42,7 +42,9 @@ def test_a_comparison_is_printed_and_written(command, runs, tmp_path):
 
 
 def test_a_regression_fails_where_it_is_asked_to(command, runs, monkeypatch):
-    monkeypatch.setattr("xaibench.report.compare.write_comparison", lambda comparison, folder: folder / "compare.html")
+    monkeypatch.setattr(
+        "xaibench.report.compare.comparison.write_comparison", lambda comparison, folder: folder / "compare.html"
+    )
     assert command("compare", "a", "b", "--fail-on-regression", "out=c")[0] == 1
     assert command("compare", "b", "a", "--fail-on-regression", "out=c")[0] == 0
     assert command("compare", "a", "b", "--fail-on-regression", "threshold=3", "out=c")[0] == 0

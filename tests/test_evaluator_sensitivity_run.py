@@ -9,7 +9,7 @@ import torch
 from xaibench.cli import compose_settings
 from xaibench.leaves import metric_of, needs_run
 from xaibench.metrics.baselines import AnotherImage, Black, DatasetMean
-from xaibench.report.evaluator_choices import find_variations
+from xaibench.report.evaluator.choices import find_variations
 from xaibench.shards.scores import settings_of
 
 STAND_INS = {

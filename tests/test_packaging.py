@@ -39,7 +39,7 @@ def test_the_wheel_holds_configuration_templates_and_weights(unpacked):
     for name in (
         "conf/config.yaml",
         "conf/experiment/layers.yaml",
-        "report/templates/report.html.j2",
+        "report/page/templates/report.html.j2",
         "models/pretrained/shapes_resnet50.safetensors",
         "models/pretrained/shapes_resnet50.json",
     ):

@@ -329,13 +329,13 @@ def _compare(words: list[str]) -> int:
     if len(runs) < 2:
         raise UsageError("xaibench compare takes two runs or more: xaibench compare RUN_A RUN_B")
     if any(run.endswith(".json") for run in runs):
-        from xaibench.report.compare_benchmarks import compare_benchmarks, print_benchmarks
+        from xaibench.report.compare.benchmarks import compare_benchmarks, print_benchmarks
 
         found = compare_benchmarks([Path(run) for run in runs], threshold=threshold)
         print_benchmarks(found, stream=sys.stdout)
         return int(fail and len(found.regressions) > 0)
-    from xaibench.report.compare import compare_runs, write_comparison
-    from xaibench.report.compare_terminal import print_comparison
+    from xaibench.report.compare.comparison import compare_runs, write_comparison
+    from xaibench.report.compare.terminal import print_comparison
 
     comparison = compare_runs(runs, threshold=threshold)
     page = write_comparison(comparison, Path(options["out"]) if "out" in options else None)
@@ -360,7 +360,7 @@ def _comparison_words(words: list[str]) -> tuple[dict[str, str], list[str]]:
 
 
 def _threshold(text: str) -> float:
-    from xaibench.report.compare_times import THRESHOLD
+    from xaibench.report.compare.times import THRESHOLD
 
     try:
         return float(text) if text else THRESHOLD

@@ -20,7 +20,7 @@ from xaibench.models.layers import layer_names
 from xaibench.records.provenance import provenance
 from xaibench.records.run_folder import RunFolder, fingerprint, values_digest
 from xaibench.report.redraw import write_report
-from xaibench.report.sanity_rule import SanityRule
+from xaibench.report.sanity.rule import SanityRule
 from xaibench.report.stop_rule import StopRule
 from xaibench.report.stopping import stopping_entry, stopping_of
 from xaibench.report.terminal import print_report

@@ -24,7 +24,7 @@ class RunSettings:
     explainer, metric, sanity : dict of dict
         By a name of one's own: ``name`` and arguments. The last are the sanity checks; empty leaves them out.
     verdict : dict
-        The rule by which a map passes the cascade, see `xaibench.report.sanity_rule.SanityRule`.
+        The rule by which a map passes the cascade, see `xaibench.report.sanity.rule.SanityRule`.
     timing, training : dict
         Settings of the timed path, of the recipe; empty leaves them out.
     layers : list of str or str

@@ -6,7 +6,7 @@ import torch
 from torch.utils.benchmark import Timer
 from torchvision.models import resnet18
 
-from xaibench.report.limits import median_interval
+from xaibench.report.cost.limits import median_interval
 from xaibench.timing.clock import clock_for
 from xaibench.timing.conditions import conditions
 from xaibench.timing.derived import hook_milliseconds, phases_to_whole

@@ -8,7 +8,7 @@ from synthetic_records import as_frame, synthetic_records
 
 from xaibench.records.record import Record
 from xaibench.report.answer import answer, path_milliseconds
-from xaibench.report.cost import timing
+from xaibench.report.cost.tables import timing
 from xaibench.report.tables import make_tables
 
 MEASURED = ("milliseconds", "ratio_to_inference", "peak_memory_mib")

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from xaibench.report.checks import means_by
+from xaibench.report.sanity.checks import means_by
 
 
 def rows():

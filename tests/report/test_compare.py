@@ -6,8 +6,8 @@ import pytest
 from compared_runs import scores, written_run
 
 from xaibench.records.run_folder import RunFolder
-from xaibench.report.compare import compare_runs, write_comparison
-from xaibench.report.compare_scores import IMAGES_ONLY, NOT_TESTED, OWN_IMAGES
+from xaibench.report.compare.comparison import compare_runs, write_comparison
+from xaibench.report.compare.scores import IMAGES_ONLY, NOT_TESTED, OWN_IMAGES
 from xaibench.statistics.clusters import cluster_intervals
 from xaibench.statistics.hierarchy import crossed_interval
 from xaibench.statistics.intervals import mean_interval

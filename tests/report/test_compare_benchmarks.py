@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from xaibench.report.compare_benchmarks import benchmark_words, compare_benchmarks
-from xaibench.report.compare_times import FASTER, OTHER, SLOWER
+from xaibench.report.compare.benchmarks import benchmark_words, compare_benchmarks
+from xaibench.report.compare.times import FASTER, OTHER, SLOWER
 
 MACHINE = {
     "machine": "x86_64",

@@ -4,7 +4,7 @@ from compared_runs import CONDITIONS, times, written_run
 from scipy import stats
 
 from xaibench.records.merge import merge
-from xaibench.report.compare_times import FASTER, OTHER, SLOWER, Ratio, median_ratio, times_table
+from xaibench.report.compare.times import FASTER, OTHER, SLOWER, Ratio, median_ratio, times_table
 
 STEADY = [10.0, 10.0, 10.0]
 KEY = ("late", "explanation")

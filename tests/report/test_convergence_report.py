@@ -12,10 +12,10 @@ from synthetic_records import ARMS, synthetic_records
 from xaibench.report import overlays
 from xaibench.report.arms import short_labels
 from xaibench.report.convergence import COLUMNS, converged, convergence_table
-from xaibench.report.convergence_view import convergence_view
 from xaibench.report.figures.convergence import convergence_figure, plot_stability
 from xaibench.report.figures.critical_difference import critical_difference_figure, plot_critical_difference
 from xaibench.report.figures.style import arm_styles, save_pdf
+from xaibench.report.page.convergence_view import convergence_view
 from xaibench.report.scores import NAMED, analyse, comparisons
 from xaibench.statistics.critical_difference import critical_difference
 from xaibench.statistics.sample_size import images_needed

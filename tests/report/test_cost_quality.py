@@ -4,11 +4,11 @@ import pandas as pd
 import pytest
 from synthetic_records import LAYERS, synthetic_records
 
-from xaibench.report.cost import cost, path_milliseconds, timing
-from xaibench.report.cost_quality import arm_costs, cost_quality, cost_quality_table, cost_sentences
-from xaibench.report.cost_quality_view import cost_quality_view
+from xaibench.report.cost.quality import arm_costs, cost_quality, cost_quality_table, cost_sentences
+from xaibench.report.cost.tables import cost, path_milliseconds, timing
 from xaibench.report.figures.pareto import pareto_figure
 from xaibench.report.labels import arms
+from xaibench.report.page.cost_quality_view import cost_quality_view
 from xaibench.report.scores import analyse
 
 ARMS = [("grad_cam", layer) for layer in LAYERS]

@@ -6,7 +6,7 @@ import pytest
 from synthetic_records import LAYERS, as_frame, synthetic_records
 
 from xaibench.records.record import Record
-from xaibench.report.cost import cost, path_milliseconds, timing
+from xaibench.report.cost.tables import cost, path_milliseconds, timing
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
 from evaluator_records import BASE
 
-from xaibench.report.evaluator_choices import difference, find_variations, short_values
+from xaibench.report.evaluator.choices import difference, find_variations, short_values
 
 
 def found(**changes):

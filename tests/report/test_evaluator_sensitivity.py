@@ -7,10 +7,10 @@ from synthetic_run import synthetic_run
 
 from xaibench.records.record import Record
 from xaibench.report import redraw
-from xaibench.report.evaluator_sensitivity import evaluator_sensitivity
-from xaibench.report.evaluator_view import sensitivity_view
-from xaibench.report.evaluator_words import rank_table, sensitivity_sentences, sensitivity_table, sensitivity_tables
+from xaibench.report.evaluator.sensitivity import evaluator_sensitivity
+from xaibench.report.evaluator.words import rank_table, sensitivity_sentences, sensitivity_table, sensitivity_tables
 from xaibench.report.figures.evaluator_sensitivity import plot_ranks, plot_taus, sensitivity_figure
+from xaibench.report.page.evaluator_view import sensitivity_view
 from xaibench.report.scores import analyse
 from xaibench.report.tables import make_tables
 

@@ -5,7 +5,6 @@ from synthetic_records import ARMS, QUALITY, synthetic_records
 from synthetic_run import CATEGORIES, synthetic_maps
 
 from xaibench.report.arms import short_labels
-from xaibench.report.checks import find_cascade
 from xaibench.report.figures.cascade import cascade_figure
 from xaibench.report.figures.cost import plot_cost
 from xaibench.report.figures.curves import plot_curves
@@ -14,6 +13,7 @@ from xaibench.report.figures.scores import plot_scores
 from xaibench.report.figures.strip import plot_strip
 from xaibench.report.figures.style import arm_styles, save
 from xaibench.report.pictures import pictured, pictured_names, spread_evenly, strips
+from xaibench.report.sanity.checks import find_cascade
 from xaibench.report.scores import analyse
 from xaibench.report.summaries import cascade_lines, mean_curves, phase_costs
 

@@ -7,10 +7,10 @@ import pytest
 from synthetic_records import synthetic_records
 from synthetic_run import CATEGORIES, synthetic_maps
 
-from xaibench.report import gallery_pages
 from xaibench.report.arms import short_labels
-from xaibench.report.gallery_pages import gallery_links, images_per_page, write_gallery
 from xaibench.report.labels import arms
+from xaibench.report.page import gallery
+from xaibench.report.page.gallery import gallery_links, images_per_page, write_gallery
 from xaibench.report.pictures import pictured_names
 from xaibench.report.tables import make_tables
 
@@ -40,7 +40,7 @@ def run():
 
 def drawn(folder: Path, run, pictures, monkeypatch):
     records, maps, tables = run
-    monkeypatch.setattr(gallery_pages, "images_per_page", lambda n_arms: images_per_page(n_arms, pictures=pictures))
+    monkeypatch.setattr(gallery, "images_per_page", lambda n_arms: images_per_page(n_arms, pictures=pictures))
     order = arms(records)
     return write_gallery(
         folder, maps, records, names=pictured_names(maps), tables=tables, order=order, labels=short_labels(order),

@@ -3,8 +3,8 @@ import pandas as pd
 import pytest
 from synthetic_records import synthetic_records
 
-from xaibench.report.image_orders import image_orders, metric_dispute, telling_images
 from xaibench.report.labels import is_reference
+from xaibench.report.page.image_orders import image_orders, metric_dispute, telling_images
 from xaibench.report.tables import make_tables
 from xaibench.statistics.agreement import concordance
 

@@ -5,7 +5,7 @@ import pytest
 from synthetic_records import ARMS, synthetic_records
 
 from xaibench.report.latex import comparison_latex, latex, latex_table, score_latex, significance_mark, verdict_latex
-from xaibench.report.sanity_verdicts import sanity_verdicts
+from xaibench.report.sanity.verdicts import sanity_verdicts
 from xaibench.report.scores import analyse
 
 

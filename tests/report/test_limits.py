@@ -6,8 +6,8 @@ from scipy import stats
 from synthetic_records import as_frame
 
 from xaibench.records.record import Record
+from xaibench.report.cost.limits import bound, median_interval, memory, path_checks, roof, roofline
 from xaibench.report.figures.roofline import drawable, roofline_figure
-from xaibench.report.limits import bound, median_interval, memory, path_checks, roof, roofline
 
 
 def phase(layer: str, name: str, **values: float) -> list[Record]:

@@ -5,7 +5,8 @@ import shutil
 import pytest
 from synthetic_run import synthetic_run
 
-from xaibench.report import gallery_pages, redraw
+from xaibench.report import redraw
+from xaibench.report.page import gallery
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 ARGUMENTS = [
@@ -191,7 +192,7 @@ def large(tmp_path_factory, few_resamples):
     """A run with more images than its page holds."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(redraw, "draw_figures", lambda *_: None)
-        for module in (redraw, gallery_pages):
+        for module in (redraw, gallery):
             patch.setattr(module, "images_per_page", lambda _: 4)
         folder = synthetic_run(tmp_path_factory.mktemp("large") / "run", n_images=12)
         redraw.write_report(folder)

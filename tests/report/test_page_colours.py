@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from xaibench.report.environment import environment
+from xaibench.report.page.environment import environment
 
 TEXTS, GROUNDS = ("ink", "quiet", "accent", "wrong"), ("ground", "raised", "best")
 

@@ -13,9 +13,10 @@ DRAW = """
 import sys
 from functools import partial
 from pathlib import Path
-from xaibench.report import gallery_pages, redraw
+from xaibench.report import redraw
+from xaibench.report.page import gallery
 from xaibench.report.tables import make_tables
-redraw.images_per_page = gallery_pages.images_per_page = partial(gallery_pages.images_per_page, most=2)
+redraw.images_per_page = gallery.images_per_page = partial(gallery.images_per_page, most=2)
 redraw.make_tables = partial(make_tables, n_resamples=200)
 redraw.write_report(Path(sys.argv[1]), paper=True)
 """

@@ -4,7 +4,7 @@ import pytest
 from synthetic_records import as_frame
 
 from xaibench.records.record import Record, settings_json
-from xaibench.report.sanity_claims import FALL, GUIDED, SIGN, claim_table, sanity_claims
+from xaibench.report.sanity.claims import FALL, GUIDED, SIGN, claim_table, sanity_claims
 
 UNITS = ("", "fc", "b3", "b2", "b1", "c4", "c3", "c2", "stem")  # eight units: the top quarter is fc and b3
 SPREAD = (-0.02, 0.01, -0.01, 0.02, 0.015, -0.015, 0.005, -0.005)

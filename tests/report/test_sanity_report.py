@@ -15,17 +15,17 @@ from xaibench.records.record import Record
 from xaibench.report import redraw
 from xaibench.report.answer import answer
 from xaibench.report.arms import short_labels
-from xaibench.report.calibration import Band, calibration_bands
-from xaibench.report.charts import line_chart
-from xaibench.report.checks import find_cascade, find_cascades
 from xaibench.report.figures.cascade import plot_cascade
 from xaibench.report.figures.data_randomization import plot_data_randomization
 from xaibench.report.figures.independent import plot_independent
 from xaibench.report.figures.sanity_heatmap import plot_heatmap
 from xaibench.report.figures.style import arm_styles
-from xaibench.report.other_checks import coverage, data_randomization, mean_check, training_accuracy
-from xaibench.report.sanity import sanity
-from xaibench.report.sanity_charts import bar_charts, heat_chart, pair_chart
+from xaibench.report.page.charts import line_chart
+from xaibench.report.page.sanity_charts import bar_charts, heat_chart, pair_chart
+from xaibench.report.sanity.calibration import Band, calibration_bands
+from xaibench.report.sanity.checks import find_cascade, find_cascades
+from xaibench.report.sanity.other_checks import coverage, data_randomization, mean_check, training_accuracy
+from xaibench.report.sanity.table import sanity
 from xaibench.report.scores import has_own_table
 from xaibench.report.summaries import MeanLine, cascade_lines
 from xaibench.report.tables import make_tables

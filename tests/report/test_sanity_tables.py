@@ -6,7 +6,7 @@ import pytest
 from synthetic_records import LAYERS, SIMILARITIES, as_frame, synthetic_records
 
 from xaibench.records.record import Record
-from xaibench.report.sanity import sanity
+from xaibench.report.sanity.table import sanity
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ from synthetic_records import as_frame
 
 from xaibench.names import UnknownName
 from xaibench.records.record import Record, settings_json
-from xaibench.report.sanity_rule import SanityRule
-from xaibench.report.sanity_verdicts import (
+from xaibench.report.sanity.rule import SanityRule
+from xaibench.report.sanity.verdicts import (
     DEPENDS,
     DOES_NOT,
     IN_PART,

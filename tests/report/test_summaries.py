@@ -5,7 +5,7 @@ import pytest
 from synthetic_records import LAYERS, UNITS, as_frame, synthetic_records
 
 from xaibench.records.record import Record
-from xaibench.report.checks import find_cascade
+from xaibench.report.sanity.checks import find_cascade
 from xaibench.report.summaries import cascade_lines, mean_band, mean_curves, phase_costs
 
 

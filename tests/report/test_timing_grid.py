@@ -5,13 +5,13 @@ from grid_records import BASE, PHASE_MS, SPREAD, cell_rows, grid_records
 from matplotlib.figure import Figure
 from synthetic_records import as_frame, synthetic_records
 
-from xaibench.report.cost import timing
+from xaibench.report.cost.grid import grid_cells, timing_grid, without_grid
+from xaibench.report.cost.precision import precision_maps, precision_scores, speed_ups
+from xaibench.report.cost.tables import timing
 from xaibench.report.figures.precision import precision_figure
 from xaibench.report.figures.scaling import drawn_phases, plot_scaling, scaling_figure, scaling_sweeps
-from xaibench.report.precision_table import precision_maps, precision_scores, speed_ups
-from xaibench.report.scaling_view import scaling_view
+from xaibench.report.page.scaling_view import scaling_view
 from xaibench.report.summaries import phase_costs
-from xaibench.report.timing_grid import grid_cells, timing_grid, without_grid
 from xaibench.timing.vocabulary import EXPLANATION_PATH
 
 WHOLE_MS = sum(PHASE_MS.values())

@@ -7,16 +7,16 @@ from synthetic_run import IDENTITY, PROVENANCE
 from trust_records import CHAIN, EXPLAINERS, SHARES, corruption_records, trust_records
 
 from xaibench.report.answer import answer
-from xaibench.report.corruption import EVERY_STEP, NO_FALL, OVERALL, RISES, UNTESTED, reactions
-from xaibench.report.corruption_chains import chains_of
-from xaibench.report.corruption_words import corruption_sentences
 from xaibench.report.figures.corruption import corruption_figure
 from xaibench.report.figures.metric_agreement import agreement_colour, agreement_figure, agreement_matrix
 from xaibench.report.figures.validity import validity_figure
+from xaibench.report.page.trust_view import trust_view
 from xaibench.report.tables import make_tables
-from xaibench.report.trust import without_corrupted
-from xaibench.report.trust_view import trust_view
-from xaibench.report.validity_words import CAVEAT, validity_sentences
+from xaibench.report.trust.corruption import EVERY_STEP, NO_FALL, OVERALL, RISES, UNTESTED, reactions
+from xaibench.report.trust.corruption_chains import chains_of
+from xaibench.report.trust.corruption_words import corruption_sentences
+from xaibench.report.trust.trust import without_corrupted
+from xaibench.report.trust.validity_words import CAVEAT, validity_sentences
 
 FEW = {"n_resamples": 400}
 

@@ -5,7 +5,7 @@ import pandas as pd
 from synthetic_records import ARMS, as_frame
 
 from xaibench.records.record import Record
-from xaibench.report.corruption_chains import Chain
+from xaibench.report.trust.corruption_chains import Chain
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 CHAIN = Chain("grad_cam", {share: [f"grad_cam_{100 * share:.0f}"] for share in SHARES[1:]})

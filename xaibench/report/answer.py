@@ -9,12 +9,12 @@ from typing import Any
 
 import pandas as pd
 
-from xaibench.report.cost import path_milliseconds
-from xaibench.report.cost_quality import cost_sentences
-from xaibench.report.evaluator_words import sensitivity_sentences
+from xaibench.report.cost.quality import cost_sentences
+from xaibench.report.cost.tables import path_milliseconds
+from xaibench.report.evaluator.words import sensitivity_sentences
 from xaibench.report.labels import arm_label
 from xaibench.report.reliability_words import image_agreement_sentence
-from xaibench.report.sanity_words import sanity_sentences
+from xaibench.report.sanity.words import sanity_sentences
 from xaibench.report.stopping import Stopping, stopping_entry, stopping_sentences, verdict_sentence
 from xaibench.report.tables import Tables, make_tables
 from xaibench.report.verdicts import (

@@ -4,9 +4,9 @@ import math
 from collections.abc import Sequence
 
 from xaibench.report.labels import Arm, arm_label
-from xaibench.report.sanity_verdicts import SanityVerdict
+from xaibench.report.sanity.similarities import title
+from xaibench.report.sanity.verdicts import SanityVerdict
 from xaibench.report.scores import MetricScores
-from xaibench.report.similarities import title
 from xaibench.report.wording import UNDEFINED, fixed, interval_text, number
 from xaibench.statistics.intervals import Interval
 

@@ -11,10 +11,10 @@ from xaibench.report.figures.convergence import convergence_figure
 from xaibench.report.figures.cost import cost_figure, path_layers, path_phases
 from xaibench.report.figures.critical_difference import critical_difference_figure
 from xaibench.report.figures.curves import curves_figure
+from xaibench.report.figures.sanity_checks import Drawn
 from xaibench.report.figures.scores import scores_figure
 from xaibench.report.figures.style import save_pdf
 from xaibench.report.labels import Arm
-from xaibench.report.sanity_figures import Drawn
 from xaibench.report.summaries import phase_costs
 from xaibench.report.tables import Tables
 

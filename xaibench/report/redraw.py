@@ -14,8 +14,8 @@ from xaibench.records.run_folder import RunFolder
 from xaibench.report import overlays
 from xaibench.report.answer import answer
 from xaibench.report.arms import short_labels
-from xaibench.report.checks import find_cascade
-from xaibench.report.corruption_chains import chains_of
+from xaibench.report.cost.grid import grid_cells
+from xaibench.report.cost.limits import roof
 from xaibench.report.figures.convergence import convergence_figure
 from xaibench.report.figures.corruption import corruption_figure
 from xaibench.report.figures.cost import cost_figure, path_layers, path_phases
@@ -27,27 +27,27 @@ from xaibench.report.figures.metric_agreement import agreement_figure
 from xaibench.report.figures.pareto import pareto_figure
 from xaibench.report.figures.precision import precision_figure
 from xaibench.report.figures.roofline import drawable, roofline_figure
+from xaibench.report.figures.sanity_checks import STEMS, Drawn, drawn_cascades, sanity_figures
 from xaibench.report.figures.scaling import scaling_figure
 from xaibench.report.figures.scores import scores_figure
 from xaibench.report.figures.stopping import stopping_figure
 from xaibench.report.figures.strip import strip_figure
 from xaibench.report.figures.style import save
 from xaibench.report.figures.validity import validity_figure
-from xaibench.report.gallery_pages import GalleryLink, images_per_page, write_gallery
-from xaibench.report.image_orders import telling_images
 from xaibench.report.labels import Arm, arms
-from xaibench.report.limits import roof
-from xaibench.report.metric_agreement import metric_titles
-from xaibench.report.page import latest_provenance, page_title, render_page
+from xaibench.report.page.gallery import GalleryLink, images_per_page, write_gallery
+from xaibench.report.page.image_orders import telling_images
+from xaibench.report.page.page import latest_provenance, page_title, render_page
 from xaibench.report.paper import draw_for_paper
 from xaibench.report.pictures import Strip, pictured, pictured_names, spread_evenly, strips
-from xaibench.report.sanity_figures import STEMS, Drawn, drawn_cascades, sanity_figures
-from xaibench.report.sanity_rule import SanityRule
+from xaibench.report.sanity.checks import find_cascade
+from xaibench.report.sanity.rule import SanityRule
 from xaibench.report.stopping import stopping_of
 from xaibench.report.summaries import phase_costs
 from xaibench.report.tables import Tables, make_tables, write_tables
-from xaibench.report.timing_grid import grid_cells
-from xaibench.report.trust import without_corrupted
+from xaibench.report.trust.corruption_chains import chains_of
+from xaibench.report.trust.metric_agreement import metric_titles
+from xaibench.report.trust.trust import without_corrupted
 from xaibench.report.writers import to_csv
 
 ROWS_OF_GALLERY = 8

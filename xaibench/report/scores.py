@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from xaibench.report.checks import BESIDE
 from xaibench.report.labels import Arm, arm_label, arms, higher_is_better, is_reference, metric_title, of_family
+from xaibench.report.sanity.checks import BESIDE
 from xaibench.statistics.agreement import Agreement, concordance
 from xaibench.statistics.best import BestSet, adjusted_p, best_set, level
 from xaibench.statistics.intervals import N_RESAMPLES, Interval, mean_intervals

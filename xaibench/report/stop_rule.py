@@ -10,8 +10,8 @@ from typing import Any
 
 from xaibench.metrics.cards import CARDS, Card
 from xaibench.names import unknown
-from xaibench.report.corruption_chains import chains_of, corrupted_names
 from xaibench.report.labels import Arm, card_of, is_reference
+from xaibench.report.trust.corruption_chains import chains_of, corrupted_names
 
 SETTLED = "settled"
 WHEN = ("null", SETTLED)

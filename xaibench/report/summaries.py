@@ -9,9 +9,9 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy import stats
 
-from xaibench.report.checks import Cascade, means_by
+from xaibench.report.cost.grid import without_grid
 from xaibench.report.labels import Arm, arms
-from xaibench.report.timing_grid import without_grid
+from xaibench.report.sanity.checks import Cascade, means_by
 from xaibench.statistics.intervals import mean_curve_band
 
 

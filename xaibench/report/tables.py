@@ -9,24 +9,24 @@ from typing import Any
 import pandas as pd
 
 from xaibench.report.convergence import MetricConvergence, converged, convergence_table
-from xaibench.report.corruption_chains import Chain
-from xaibench.report.cost import cost, timing
-from xaibench.report.cost_quality import CostQuality, cost_quality, cost_quality_table
+from xaibench.report.cost.grid import timing_grid, without_grid
+from xaibench.report.cost.limits import memory, path_checks, roofline
+from xaibench.report.cost.precision import precision_maps, precision_scores
+from xaibench.report.cost.quality import CostQuality, cost_quality, cost_quality_table
+from xaibench.report.cost.tables import cost, timing
 from xaibench.report.estimates import estimates, reliabilities
-from xaibench.report.evaluator_sensitivity import Sensitivity, evaluator_sensitivity
-from xaibench.report.evaluator_words import sensitivity_tables
-from xaibench.report.findings import Findings, find
+from xaibench.report.evaluator.sensitivity import Sensitivity, evaluator_sensitivity
+from xaibench.report.evaluator.words import sensitivity_tables
 from xaibench.report.labels import Arm
 from xaibench.report.latex import comparison_latex, score_latex, verdict_latex
-from xaibench.report.limits import memory, path_checks, roofline
-from xaibench.report.precision_table import precision_maps, precision_scores
-from xaibench.report.sanity import sanity
-from xaibench.report.sanity_rule import SanityRule
+from xaibench.report.sanity.findings import Findings, find
+from xaibench.report.sanity.rule import SanityRule
+from xaibench.report.sanity.table import sanity
 from xaibench.report.scores import MetricScores, analyse, comparisons, summary
 from xaibench.report.stopping import Stopping, noted, stopping_table
 from xaibench.report.summaries import MeanLine, mean_curves
-from xaibench.report.timing_grid import timing_grid, without_grid
-from xaibench.report.trust import Trust, trust, without_corrupted
+from xaibench.report.trust.corruption_chains import Chain
+from xaibench.report.trust.trust import Trust, trust, without_corrupted
 from xaibench.report.writers import score_markdown, to_csv, to_markdown
 from xaibench.statistics.intervals import N_RESAMPLES, check_confidence
 

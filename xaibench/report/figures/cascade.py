@@ -7,10 +7,10 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from xaibench.report.calibration import Band
 from xaibench.report.figures.style import FAINT, ArmStyle, arm_styles, new_figure, styled
 from xaibench.report.labels import Arm
-from xaibench.report.similarities import ORDERS, title
+from xaibench.report.sanity.calibration import Band
+from xaibench.report.sanity.similarities import ORDERS, title
 from xaibench.report.summaries import MeanLine
 
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from xaibench.report.corruption import EVERY_STEP, OVERALL, Reaction
 from xaibench.report.figures.style import FAINT, ArmStyle, arm_styles, new_figure, styled
 from xaibench.report.labels import Arm
+from xaibench.report.trust.corruption import EVERY_STEP, OVERALL, Reaction
 
 DIRECTIONS = {True: "better ↑", False: "better ↓"}
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from xaibench.report.figures.style import FAINT, INK, new_figure, styled
 from xaibench.report.labels import Arm
-from xaibench.report.similarities import title
+from xaibench.report.sanity.similarities import title
 
 BARS = {
     "permuted": ("trained on permuted labels", "#D55E00"),

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from xaibench.report.evaluator_sensitivity import Moved, Sensitivity
+from xaibench.report.evaluator.sensitivity import Moved, Sensitivity
 from xaibench.report.figures.style import FAINT, INK, new_figure, styled
 from xaibench.report.labels import Arm
 from xaibench.report.wording import fixed

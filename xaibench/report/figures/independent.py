@@ -8,9 +8,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from xaibench.report.calibration import Band
 from xaibench.report.figures.style import FAINT, INK, ArmStyle, arm_styles, new_figure, styled
 from xaibench.report.labels import Arm
+from xaibench.report.sanity.calibration import Band
 from xaibench.report.summaries import MeanLine
 
 

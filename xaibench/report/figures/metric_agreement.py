@@ -72,7 +72,7 @@ def agreement_figure(table: pd.DataFrame, *, titles: Mapping[str, str]) -> Figur
     Parameters
     ----------
     table : DataFrame
-        See `xaibench.report.metric_agreement.metric_agreement`.
+        See `xaibench.report.trust.metric_agreement.metric_agreement`.
     titles : mapping of metric to str
     """
     metrics = agreement_metrics(table)

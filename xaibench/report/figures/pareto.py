@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from xaibench.report.cost_quality import CostQuality
+from xaibench.report.cost.quality import CostQuality
 from xaibench.report.figures.style import FAINT, INK, ArmStyle, arm_styles, new_figure, styled
 from xaibench.report.labels import Arm
 

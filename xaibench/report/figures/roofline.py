@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from xaibench.report.cost.limits import OVERHEAD_BELOW, Roof
 from xaibench.report.figures.style import FAINT, INK, OKABE_ITO, new_figure, styled
-from xaibench.report.limits import OVERHEAD_BELOW, Roof
 from xaibench.timing.vocabulary import BACKWARD, FORWARD, FULL_BACKWARD, INFERENCE, INPUT_BACKWARD, REDUCE
 
 _MARKS = {
@@ -42,7 +42,7 @@ def plot_roofline(axes: Axes, table: pd.DataFrame, roof: Roof) -> Axes:
     axes : Axes
         Where to draw, logarithmic in both directions.
     table : DataFrame
-        From `xaibench.report.limits.roofline`.
+        From `xaibench.report.cost.limits.roofline`.
     roof : Roof
         The machine's rates.
     """

@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from numpy import ndarray
 
+from xaibench.report.cost.grid import GridCell
 from xaibench.report.figures.cost import phase_colour, words
 from xaibench.report.figures.style import FAINT, INK, new_figure, styled
-from xaibench.report.timing_grid import GridCell
 from xaibench.timing.vocabulary import EXPLANATION_PATH
 
 LABELS = {"batch_size": "images at once", "image_size": "side of the image, px", "n_layers": "layers at once"}

@@ -9,7 +9,7 @@ from xaibench.report.figures.montage import map_tile, montage_axes, plot_montage
 from xaibench.report.figures.style import styled
 from xaibench.report.labels import Arm
 from xaibench.report.pictures import Strip
-from xaibench.report.similarities import ORDERS
+from xaibench.report.sanity.similarities import ORDERS
 
 SIDE, GAP, FIRST_GAP = 88, (3, 3), 6
 _INCH = 110  # pixels of the montage an inch

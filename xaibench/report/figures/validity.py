@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from xaibench.report.figures.style import FAINT, new_figure, styled
-from xaibench.report.validity import Validity
+from xaibench.report.trust.validity import Validity
 
 COLOUR = "#0072B2"
 

@@ -1,0 +1,1 @@
+"""Several runs, or two files of benchmarks, side by side."""

@@ -1,0 +1,1 @@
+"""How the ranking moves with each choice of a metric's conventions."""

@@ -1,0 +1,1 @@
+"""The page of a run: what its templates are given, image browser, galleries, charts."""

@@ -1,0 +1,1 @@
+"""Can the metrics be trusted: agreement among them, agreement with masks, reaction to corrupted maps."""
