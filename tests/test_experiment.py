@@ -12,10 +12,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from own_models import SMALL_RUN
 from PIL import Image
 
+from xaibench import experiment
 from xaibench.records.run_folder import RunFolder, RunFolderError, values_digest
+from xaibench.settings import RunSettings
 
 TESTS = Path(__file__).parent
 
@@ -301,3 +304,19 @@ def test_a_missing_run_is_named(command):
 def test_the_error_of_a_foreign_folder_is_a_run_folder_error(tmp_path):
     with pytest.raises(RunFolderError):
         RunFolder.open(tmp_path)
+
+
+def test_float32_means_float32_in_the_whole_run_and_the_flags_come_back(monkeypatch, tmp_path):
+    """torch's flags exist without a CUDA device, on which alone they have an effect."""
+    flags = [torch.backends.cudnn.conv, torch.backends.cuda.matmul]
+    before, seen = [flag.fp32_precision for flag in flags], []
+
+    def stopped(*_, **__):
+        seen.append([flag.fp32_precision for flag in flags])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(experiment, "set_up", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        experiment.run_experiment(RunSettings(out=str(tmp_path / "run")), progress=False)
+    assert seen == [["ieee", "ieee"]]
+    assert [flag.fp32_precision for flag in flags] == before != seen[0]

@@ -2,18 +2,13 @@
 
 import json
 import math
-from contextlib import nullcontext
 
 import pytest
-import torch
 
 from xaibench.cli import compose_settings
 from xaibench.metrics.cards import CARDS
 from xaibench.records.table import MEASURED_METRICS
 from xaibench.settings import RunSettings
-from xaibench.shards import explained, timing
-from xaibench.shards.explained import explain_batch
-from xaibench.shards.images import read_batches
 from xaibench.shards.timing import machine_records, path_records, state_records, time_path
 from xaibench.timing import roofline
 from xaibench.timing.explanation_path import ExplanationPath
@@ -114,35 +109,6 @@ def test_the_share_of_the_peak_and_the_state_of_the_machine():
 def test_what_slows_a_gpu_down_is_told_where_its_clock_is_not():
     (row,) = state_records({"after": MachineState(throttles=("power cap",))}, "{}")
     assert (row.metric, row.status, row.reason) == ("gpu_mhz", "undefined", "power cap")
-
-
-FLAGS = (torch.backends.cudnn.conv, torch.backends.cuda.matmul)
-
-
-@pytest.mark.parametrize("failing", [False, True])
-@pytest.mark.parametrize("module", [timing, explained])
-def test_maps_and_times_are_of_float32_and_the_flags_are_put_back(bench, module, failing, monkeypatch):
-    before, inside = [flag.fp32_precision for flag in FLAGS], []
-
-    class Seen(Exception):
-        pass
-
-    def look(*_, **__):
-        inside.append([flag.fp32_precision for flag in FLAGS])
-        if failing or module is timing:
-            raise Seen
-        return {("cam", "conv1"): torch.ones(2, 4, 4)}
-
-    (batch,), _ = read_batches(bench, range(2))
-    monkeypatch.setattr(module, "time_explanation_path" if module is timing else "_maps_of", look)
-    work = {
-        timing: lambda: time_path(bench, ExplanationPath(), range(2)),
-        explained: lambda: explain_batch(bench, batch),
-    }
-    with pytest.raises(Seen) if failing or module is timing else nullcontext():
-        work[module]()
-    assert inside == [["ieee", "ieee"]]
-    assert [flag.fp32_precision for flag in FLAGS] == before != inside[0]
 
 
 def test_the_warm_up_can_go_on_until_nothing_gets_faster():

@@ -14,7 +14,7 @@ from xaibench.execution.serial import Shard, run_shards
 from xaibench.metrics.catalogue import MaskingMetric
 from xaibench.metrics.curve import CurveMetric
 from xaibench.metrics.fusing import Fused
-from xaibench.metrics.inference import largest_deviation
+from xaibench.metrics.inference import float32_products, largest_deviation
 from xaibench.metrics.precision_error import precision_error
 from xaibench.models.layers import layer_names
 from xaibench.records.provenance import provenance
@@ -38,8 +38,12 @@ from xaibench.timing.grid import TimingGrid
 from xaibench.workbench import Workbench, load_classifier, set_up
 
 
+@float32_products("ieee")
 def run_experiment(settings: RunSettings, *, progress: bool = True) -> Path:
     """Run an experiment, or go on with it, and write its report.
+
+    On a CUDA device float32 means float32 in all of it: torch's tf32 is switched off meanwhile, and comes back only
+    where it is asked for by name (`inference.dtype=tf32`, the timing grid's `tf32`).
 
     Parameters
     ----------

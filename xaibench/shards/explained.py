@@ -10,7 +10,6 @@ from torch import Tensor
 from xaibench.explainers.cams import CAM
 from xaibench.explainers.capture import capture
 from xaibench.explainers.upsample import upsample
-from xaibench.metrics.inference import float32_products
 from xaibench.shards.images import Batch, parts_of
 from xaibench.shards.rows import Arm
 from xaibench.workbench import Workbench
@@ -44,11 +43,10 @@ def explain_batch(bench: Workbench, batch: Batch) -> Explained:
     """Make every explainer's maps; CAMs that want the same layers and score share one pass.
 
     With ``batch_size=auto`` no more images than that are explained at once; otherwise all of them are, whose number
-    `shard_size` limits. On a CUDA device float32 means float32, as for the scores: torch's tf32 is switched off.
+    `shard_size` limits.
     """
     at_once = bench.batch_size if bench.settings.batch_size == "auto" else len(batch.names)
-    with float32_products("ieee"):
-        return _joined([_explained(bench, part) for part in parts_of(batch, at_once)])
+    return _joined([_explained(bench, part) for part in parts_of(batch, at_once)])
 
 
 def _explained(bench: Workbench, batch: Batch) -> Explained:

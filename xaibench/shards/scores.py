@@ -10,7 +10,6 @@ import numpy as np
 
 from xaibench.metrics.catalogue import INFORMATION, METRICS, LocalizationMetric, MaskingMetric
 from xaibench.metrics.curve import CurveMetric
-from xaibench.metrics.inference import float32_products
 from xaibench.metrics.information_curves import information_curves
 from xaibench.metrics.map_scores import ExplainerMetric, MapMetric, MapScores, ModelMetric
 from xaibench.metrics.masking import masked_scores
@@ -205,15 +204,14 @@ def _explainer_metrics(bench: Workbench, batch: Batch, explained: Explained) -> 
             continue
         for name, explainer in bench.explainers.items():
             start = time.perf_counter()
-            with float32_products("ieee"):  # as for the maps that it compares with
-                found = metric.explainer_scores(
-                    bench.classifier.network,
-                    batch.images,
-                    batch.targets,
-                    explainer,
-                    explained.of(name),
-                    batch_size=bench.batch_size,
-                )
+            found = metric.explainer_scores(
+                bench.classifier.network,
+                batch.images,
+                batch.targets,
+                explainer,
+                explained.of(name),
+                batch_size=bench.batch_size,
+            )
             share = (time.perf_counter() - start) / len(found) / len(batch.names)
             for layer, scores in found.items():
                 for b in range(len(batch.names)):

@@ -8,7 +8,6 @@ from statistics import median
 import numpy as np
 import torch
 
-from xaibench.metrics.inference import float32_products
 from xaibench.records.record import Record, settings_json
 from xaibench.shards.images import read_batches
 from xaibench.timing.clock import clock_for
@@ -25,14 +24,10 @@ WITH_GRAPH = (FORWARD, INPUT_BACKWARD, FULL_BACKWARD)
 """The phases on whose rows the graph of their work stands."""
 
 
-@float32_products("ieee")
 def time_path(
     bench: Workbench, settings: ExplanationPath, indices: Sequence[int]
 ) -> tuple[list[Record], dict[str, np.ndarray]]:
-    """Time the explanation path of the run's layers on some of its images; where all have to be left out, nothing.
-
-    On a CUDA device float32 means float32: torch's tf32 is switched off; the grid times that as a dtype of its own.
-    """
+    """Time the explanation path of the run's layers on some of its images; where all have to be left out, nothing."""
     batches, _ = read_batches(bench, indices)
     if not batches:
         return [], {}
