@@ -90,11 +90,13 @@ def _values(quality: np.ndarray, metrics: list[str], rng: np.random.Generator) -
 
 def _maps(names: list[str], rng: np.random.Generator) -> Iterator[tuple[str, np.ndarray]]:
     for name in names:
-        patches = rng.integers(
-            0, 256, (8, 8, 3), dtype=np.uint8
-        )  # a page of noise would be larger than any of pictures
+        # a page of noise, or of noisy outlines, would be larger than any of pictures
+        patches = rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)
         yield f"picture/{name}", patches.repeat(PICTURE_PX // 8, axis=0).repeat(PICTURE_PX // 8, axis=1)
-        yield f"mask/{name}", (rng.random((PICTURE_PX, PICTURE_PX)) < 0.1).astype(np.uint8)
+        mask = np.zeros((PICTURE_PX, PICTURE_PX), dtype=np.uint8)
+        top, left = rng.integers(0, PICTURE_PX // 2, 2)
+        mask[top : top + PICTURE_PX // 3, left : left + PICTURE_PX // 3] = 1
+        yield f"mask/{name}", mask
         for place, (explainer, layer) in enumerate(ARMS):
             side = SIDES[place // 2] if layer else PICTURE_PX
             yield f"map/{explainer}/{layer}/{name}", rng.random((side, side), dtype=np.float32)
