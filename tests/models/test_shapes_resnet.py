@@ -102,6 +102,7 @@ def test_the_card_describes_the_packaged_weights():
     assert facts["test"]["n"] == 5000
 
 
+@pytest.mark.slow
 @packaged
 def test_the_packaged_network_knows_the_shapes():
     """At a true accuracy of 95 %, 256 images have fewer than 229 hits with a probability below 0.1 %."""

@@ -185,6 +185,7 @@ def test_after_all_images_their_order_does_not_matter(differences, random):
     assert one == pytest.approx(other, abs=1e-9) or (np.isneginf(one) and np.isneginf(other))
 
 
+@pytest.mark.slow
 @given(DIFFERENCES)
 @settings(max_examples=25, deadline=None)
 def test_the_confidence_sequence_narrows_and_turns_with_the_differences(differences):

@@ -29,6 +29,7 @@ def test_spearman_brown_extrapolates_the_mean():
     assert found.spearman_brown == pytest.approx(2 * found.spearman / (1 + found.spearman))
 
 
+@pytest.mark.slow
 def test_spearman_brown_gives_the_correlation_of_whole_sets():
     # scores that are an arm's own value and noise: two whole sets of images correlate as the formula says
     rng = np.random.default_rng(2)
