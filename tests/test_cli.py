@@ -6,7 +6,7 @@ from unittest.mock import create_autospec
 import pytest
 from own_models import small
 
-from xaibench.cli import compose_settings, conf_folder
+from xaibench.composition import compose_settings, conf_folder
 
 CONF = Path(__file__).parents[1] / "conf"
 

@@ -13,7 +13,7 @@ from own_models import classifier
 from torch import nn
 
 from xaibench import experiment
-from xaibench.cli import compose_settings
+from xaibench.composition import compose_settings
 from xaibench.explainers import capture
 from xaibench.records.merge import merge
 from xaibench.report.compare.comparison import compare_runs, default_folder

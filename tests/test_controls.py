@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from safetensors.numpy import load_file
 
-from xaibench.cli import compose_settings
+from xaibench.composition import compose_settings
 
 CORRUPTED = "+explainer.half={name:corrupted,of:grad_cam,share:0.5}"
 

@@ -6,7 +6,7 @@ from collections import Counter
 import pandas as pd
 import torch
 
-from xaibench.cli import compose_settings
+from xaibench.composition import compose_settings
 from xaibench.leaves import metric_of, needs_run
 from xaibench.metrics.baselines import AnotherImage, Black, DatasetMean
 from xaibench.report.evaluator.choices import find_variations

@@ -51,7 +51,7 @@ def test_every_map_has_every_metric(finished):
     assert set(zip(scores["explainer"], scores["layer"], strict=True)) == arms
     per_map = scores[scores["shard"].str.startswith("scores")].groupby(["image", "explainer", "layer"])["metric"]
     metrics = {"deletion", "insertion", "average_drop", "increase_in_confidence"}
-    metrics |= {"pointing_game", "energy_in_mask", "best_iou", "tied_fraction"}
+    metrics |= {"pointing_game", "energy_in_mask", "best_iou", "tied_fraction", "positive_fraction"}
     assert len(per_map) == 6 * 5
     assert all(set(found) == metrics for _, found in per_map)
     assert set(records["metric"]) >= {"parameter_randomization", "milliseconds", "image", "confidence", "correct"}
@@ -184,7 +184,7 @@ def test_killed_at_ten_random_moments_the_values_are_those_of_an_undisturbed_run
 
 def test_killed_while_a_shard_is_written_the_values_are_the_same(finished, tmp_path, monkeypatch):
     """Death between any two shards: the values are those of the undisturbed run."""
-    from xaibench.cli import compose_settings
+    from xaibench.composition import compose_settings
     from xaibench.experiment import run_experiment
 
     class Killed(BaseException):

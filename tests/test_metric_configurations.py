@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from xaibench.cli import compose_settings
+from xaibench.composition import compose_settings
 from xaibench.leaves import metric_of
 from xaibench.metrics.baselines import BASELINES
 from xaibench.metrics.catalogue import METRICS

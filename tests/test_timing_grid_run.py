@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from xaibench.cli import compose_settings
+from xaibench.composition import compose_settings
 from xaibench.experiment import _inference, plan, run_experiment
 from xaibench.metrics.memory_limits import OutOfMemory
 from xaibench.records.run_folder import RunFolder

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from xaibench.cli import compose_settings
+from xaibench.composition import compose_settings
 from xaibench.metrics.cards import CARDS
 from xaibench.records.table import MEASURED_METRICS
 from xaibench.settings import RunSettings

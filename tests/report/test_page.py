@@ -9,6 +9,7 @@ from synthetic_run import IDENTITY, synthetic_run
 from xaibench.records.record import Record
 from xaibench.records.run_folder import RunFolder
 from xaibench.report import redraw
+from xaibench.report.figures import every
 
 HOSTILE = "<script>alert('x')</script>"
 
@@ -119,7 +120,7 @@ def unrendered(monkeypatch):
         folder.mkdir(exist_ok=True)
         (folder / name).touch()
 
-    monkeypatch.setattr(redraw, "save", touch)
+    monkeypatch.setattr(every, "save", touch)
 
 
 def test_the_same_run_gives_the_same_page_and_tables(reported_run, text, unrendered):

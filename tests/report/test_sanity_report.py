@@ -15,6 +15,7 @@ from xaibench.records.record import Record
 from xaibench.report import redraw
 from xaibench.report.answer import answer
 from xaibench.report.arms import short_labels
+from xaibench.report.figures import every
 from xaibench.report.figures.cascade import plot_cascade
 from xaibench.report.figures.data_randomization import plot_data_randomization
 from xaibench.report.figures.independent import plot_independent
@@ -222,7 +223,7 @@ def test_lines_are_the_means_over_images(records):
 
 def test_the_whole_report(records, tmp_path, monkeypatch):
     drawn = []
-    monkeypatch.setattr(redraw, "save", lambda figure, folder, name: drawn.append(name))
+    monkeypatch.setattr(every, "save", lambda figure, folder, name: drawn.append(name))
     monkeypatch.setattr(redraw, "make_tables", partial(make_tables, n_resamples=50))
     run = synthetic_run(tmp_path / "run", records=records, maps=False)
     page = redraw.write_report(run).page

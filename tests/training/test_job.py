@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from xaibench.cli import compose_settings
+from xaibench.composition import compose_settings
 from xaibench.models.shapes_resnet import load_shapes_resnet50
 from xaibench.training.job import recipe_from, train_from_settings
 from xaibench.training.recipe import Cycle, Phase, Recipe
