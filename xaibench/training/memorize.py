@@ -227,7 +227,9 @@ class _Training:
         seed = seed_of(self._settings.seed, "epoch", len(self.history))
         order = torch.randperm(len(self._images), generator=torch.Generator().manual_seed(seed))
         with torch.inference_mode(False), torch.enable_grad(), torch.random.fork_rng(devices=cuda):
-            torch.manual_seed(seed)  # for dropout
+            torch.default_generator.manual_seed(seed)  # for dropout; torch.manual_seed would seed GPUs not put back
+            for gpu in cuda:
+                torch.cuda.default_generators[gpu.index].manual_seed(seed)
             self._network.train()
             loss = sum(self._step(part) * len(part) for part in self._parts(order)) / len(order)
         row = {"loss": loss, "accuracy": self._accuracy(), "seconds": time.perf_counter() - begin}

@@ -123,7 +123,7 @@ def train(
 def initial_model(recipe: Recipe) -> nn.Module:
     """The network before its first step; the global generator is left as it was."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
+        torch.default_generator.manual_seed(recipe.seed)  # torch.manual_seed would seed GPUs, too
         return shapes_resnet50(recipe.width_per_group, len(recipe.dataset("train").categories))
 
 
