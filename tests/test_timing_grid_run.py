@@ -11,10 +11,10 @@ from xaibench.composition import compose_settings
 from xaibench.experiment import _inference, plan, run_experiment
 from xaibench.metrics.memory_limits import OutOfMemory
 from xaibench.records.run_folder import RunFolder
-from xaibench.shards import explained, within_memory
+from xaibench.shards import explained, precision, within_memory
 from xaibench.shards.within_memory import WithinMemory
 from xaibench.timing.grid import FACTORS
-from xaibench.timing.vocabulary import EXPLANATION, EXPLANATION_PATH, INFERENCE
+from xaibench.timing.vocabulary import EXPLANATION, EXPLANATION_PATH, INFERENCE, PHASES
 from xaibench.workbench import set_up
 
 GRID = (
@@ -53,7 +53,7 @@ def told(records):
 def test_a_grid_run_from_start_to_page(quick, tmp_path, monkeypatch):
     shards = plan(set_up(quick))
     names = [shard.name for shard in shards if not shard.name.startswith("scores")]
-    assert names == ["timing-0000", "timing-0001", "timing-0002", "timing-0003", "precision-0000"]
+    assert names == ["path-0000", "timing-0000", "timing-0001", "timing-0002", "timing-0003", "precision-0000"]
 
     done = []
     stop_after = shards[-2].name
@@ -75,9 +75,22 @@ def test_a_grid_run_from_start_to_page(quick, tmp_path, monkeypatch):
     kept = records[records["shard"].isin(done)].reset_index(drop=True)
     assert kept.drop(columns=["curve_x", "curve_y"]).equals(before.drop(columns=["curve_x", "curve_y"]))
 
+    _check_path(records[records["shard"] == "path-0000"])
     _check_timings(records[records["shard"].str.startswith("timing")])
     _check_precision(records[records["shard"] == "precision-0000"])
     _check_report(tmp_path / "run")
+
+
+def _check_path(rows):
+    """The base cell, with every phase, under its own conditions."""
+    times = rows[rows["metric"] == "milliseconds"]
+    assert set(times["variant"]) == set(PHASES)
+    assert set(times["layer"]) == {"", "conv1", "relu2", "conv1+relu2"}
+    settings = told(times)
+    assert {tuple(one["images"]) for one in settings} == {(2, 3, 32, 32)}
+    assert {one["weights_memory_format"] for one in settings} == {"channels_last"}
+    assert not any("sweep" in one for one in settings)
+    assert {"gflop", "percent_of_peak", "peak_memory_mib", "phases_to_whole"} <= set(rows["metric"])
 
 
 def _check_timings(rows):
@@ -137,7 +150,18 @@ def _check_report(folder):
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert "float16 needs a CUDA device; this one is cpu" in page
     assert page.count("data:image/svg+xml;base64,") == 2  # growth with the batch, and precision
-    assert {"scaling.png", "precision.png", "cost.png"} <= {file.name for file in (folder / "figures").iterdir()}
+    assert {"scaling.png", "precision.png", "cost.png", "roofline.png"} <= {
+        file.name for file in (folder / "figures").iterdir()
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "first"), [([], "path-0000"), (["timing.compiled=true", "timing.threads=1"], "timing-0000")]
+)
+def test_a_base_that_lets_no_hooks_in_has_sweeps_alone(words, first, as_in_production, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shards = plan(set_up(compose_settings([*GRID, *words])))
+    assert next(shard.name for shard in shards if not shard.name.startswith("scores")) == first
 
 
 @pytest.mark.parametrize(
@@ -213,3 +237,24 @@ def test_explanations_that_do_not_fit_the_memory(quick, monkeypatch):
     assert maps.keys() == split_maps.keys()
     for name, values in maps.items():
         np.testing.assert_allclose(split_maps[name], values, rtol=1e-4, atol=1e-5)
+
+
+def test_where_float64_does_not_fit_the_memory_fewer_images_are_compared(quick, monkeypatch):
+    whole, sizes = precision.explained, []
+
+    def hungry(network, images, *args):
+        sizes.append((images.dtype, len(images)))
+        if images.dtype == torch.float64 and len(images) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return whole(network, images, *args)
+
+    monkeypatch.setattr(precision, "explained", hungry)
+    bench = set_up(quick)
+    cells = bench.timing.sweeps(bench.layers, image_size=32, threads=1)["dtype"]
+    rows, _ = precision.precision_rows(bench, bench.timing, cells)
+    assert sizes[:2] == [(torch.float64, 2), (torch.float64, 1)]
+    assert len({row.image for row in rows if row.status == "ok"}) == 1
+    assert {row.variant for row in rows if row.metric == "map_relative_error" and row.status == "ok"} == {
+        "float32",
+        "float64",
+    }

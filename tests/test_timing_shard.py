@@ -4,13 +4,15 @@ import json
 import math
 
 import pytest
+import torch
 
 from xaibench.composition import compose_settings
 from xaibench.metrics.cards import CARDS
+from xaibench.metrics.memory_limits import OutOfMemory
 from xaibench.records.table import MEASURED_METRICS
 from xaibench.settings import RunSettings
 from xaibench.shards.timing import machine_records, path_records, state_records, time_path
-from xaibench.timing import roofline
+from xaibench.timing import roofline, works
 from xaibench.timing.explanation_path import ExplanationPath
 from xaibench.timing.grid import TimingGrid
 from xaibench.timing.machine_state import MachineState
@@ -59,6 +61,33 @@ def test_a_run_has_every_phase_and_the_same_counts_again(bench, monkeypatch):
     assert counted[0] == counted[1]  # no clock has a part in them
     whole = rows["gflop", "conv1", "explanation"].value
     assert sum(rows["gflop", "conv1", name].value for name in EXPLANATION_PATH) == pytest.approx(whole)
+
+
+def test_a_path_that_does_not_fit_the_memory_is_timed_on_half_of_the_images_and_says_so(bench, monkeypatch):
+    monkeypatch.setattr(roofline, "PRODUCT_SIDES", (32,))
+    monkeypatch.setattr(roofline, "COPY_MIB", (1,))
+    settings, asked = ExplanationPath(n_images=2, repeats=2, warmup=1), []
+
+    def hungry(limit):
+        def captured(model, images, *args, **options):
+            asked.append(len(images))
+            if len(images) > limit:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return capture(model, images, *args, **options)
+
+        return captured
+
+    capture = works.capture
+    monkeypatch.setattr(works, "capture", hungry(1))
+    rows = [row for row in time_path(bench, settings, range(2))[0] if row.metric == "milliseconds"]
+    assert asked[0] == 2
+    assert set(asked[1:]) == {1}
+    assert {row.variant for row in rows} == set(PHASES)
+    assert all(row.reason.startswith("memory ran out at batch size 2; taken: 1") for row in rows)
+    assert {tuple(json.loads(row.settings)["images"]) for row in rows} == {(1, 3, 32, 32)}
+    monkeypatch.setattr(works, "capture", hungry(0))
+    with pytest.raises(OutOfMemory, match="memory ran out even with one image at a time"):
+        time_path(bench, settings, range(2))
 
 
 def test_what_follows_from_several_phases_is_recorded_round_by_round():

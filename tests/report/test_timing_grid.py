@@ -5,9 +5,10 @@ from grid_records import BASE, PHASE_MS, SPREAD, cell_rows, grid_records
 from matplotlib.figure import Figure
 from synthetic_records import as_frame, synthetic_records
 
+from xaibench.records.record import Record
 from xaibench.report.cost.grid import grid_cells, timing_grid, without_grid
 from xaibench.report.cost.precision import precision_maps, precision_scores, speed_ups
-from xaibench.report.cost.tables import timing
+from xaibench.report.cost.tables import path_milliseconds, timing
 from xaibench.report.figures.precision import precision_figure
 from xaibench.report.figures.scaling import drawn_phases, plot_scaling, scaling_figure, scaling_sweeps
 from xaibench.report.page.scaling_view import scaling_view
@@ -42,6 +43,17 @@ def test_a_row_holds_the_medians_of_its_cell_s_repetitions(table):
     assert found["ratio_to_inference"] == pytest.approx(WHOLE_MS / 10)
     assert found["ratio_to_base"] == pytest.approx(1.6)
     assert found["peak_memory_mib"] == 160 + max(map(len, EXPLANATION_PATH))
+
+
+def test_tails_of_a_cell_are_counted():
+    frame = as_frame(cell_rows("threads", inference=False))
+    times = [
+        (10.0, 10.0, 11.0, 11.0, 90.0) if phase == "forward_with_hooks" else (0.0,) * 5 for phase in frame["variant"]
+    ]
+    frame["curve_y"] = pd.Series(times)
+    (found,) = timing_grid(frame).to_dict("records")
+    assert (found["outliers"], found["repetitions"]) == (1, 5)
+    assert found["p95"] == pytest.approx(11.0 + 0.8 * 79.0)  # four fifths of the way from the fourth to the fifth
 
 
 def test_the_whole_is_summed_within_a_repetition():
@@ -108,6 +120,26 @@ def test_tables_of_one_path_see_every_layer_alone_and_no_other_cell(records):
     assert timing(kept)["layer"].unique().tolist() == timing(without_grid(kept))["layer"].unique().tolist()
     plain = synthetic_records(3)
     assert without_grid(plain).equals(plain)
+
+
+def test_the_base_s_whole_path_adds_what_the_sweep_over_layers_lacks(records):
+    times = {("", "full_backward"): 18.0, ("", "inference"): 11.0}
+    times |= {("d", phase): 2.0 * ms for phase, ms in (PHASE_MS | {"explanation": 20.0}).items()}
+    path = [
+        Record("milliseconds", ms, layer=layer, variant=phase, settings='{"threads": 2}', curve_y=(ms,))
+        for (layer, phase), ms in times.items()
+    ]
+    both = pd.concat([as_frame(path), records], ignore_index=True)
+    costs = phase_costs(both)
+    assert list(costs.index) == ["a+b+c+d", "", "a", "d"]
+    assert costs["forward_with_hooks"].dropna().tolist() == [10.0, 9.0, 5.0]  # of layers that took turns
+    assert (costs.loc["", "inference"], costs.loc["", "full_backward"]) == (10.0, 18.0)
+    found = timing(without_grid(both))
+    counts = found.set_index(["layer", "phase"])["repetitions"]
+    assert (counts["d", "explanation"], counts["d", "reduce"], counts["a", "reduce"]) == (1, 3, 3)  # none are mixed
+    # nor is one layer's cost of one measurement held against another's of the other
+    assert path_milliseconds(found) == pytest.approx({"a+b+c+d": WHOLE_MS, "a": 0.9 * WHOLE_MS, "d": 0.5 * WHOLE_MS})
+    assert len(grid_cells(both)) == len(grid_cells(records))
 
 
 def test_a_run_without_a_grid_has_none():

@@ -248,6 +248,30 @@ def test_an_empty_batch_and_a_model_elsewhere_are_refused():
         time_explanation_path(Staged(clock).to("meta"), IMAGES, ["third"], targets=TARGETS)
 
 
+class Tokens(nn.Module):
+    """Puts out one token a pixel between two that belong to none, (B, 38, 4): no grid that could be guessed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.head = nn.Linear(3, 4), nn.Linear(4, 5)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        pixels = images.flatten(2).transpose(1, 2)
+        return self.head(self.embed(nn.functional.pad(pixels, (0, 0, 1, 1))).mean(dim=1))
+
+
+def test_a_token_grid_of_one_s_own_reaches_every_piece_of_work():
+    def grid(tokens: torch.Tensor) -> torch.Tensor:
+        return tokens[:, 1:-1].transpose(1, 2).unflatten(2, (6, 6))
+
+    clock = FakeClock()
+    rows = timings_of(Tokens(), clock, ["embed"], token_grid=grid, repeats=1, warmup=0)
+    assert {phase for _, phase in rows} == set(PHASES)
+    assert rows["embed", "forward_with_hooks"].captured_mib == 2 * (2 * 4 * 36) * 4 / 2**20
+    with pytest.raises(LayerError, match="token_grid"):
+        timings_of(Tokens(), clock, ["embed"])
+
+
 def test_with_the_machine_s_own_clock_and_meter():
     model = Staged(FakeClock())
     rows = time_explanation_path(model, IMAGES, ["second"], targets=TARGETS, repeats=2, max_seconds=5.0)

@@ -14,6 +14,7 @@ from xaibench.explainers.upsample import upsample
 from xaibench.metrics.deletion import Deletion
 from xaibench.metrics.insertion import Insertion
 from xaibench.metrics.map_precision import Explained, explained, map_errors, score_errors
+from xaibench.metrics.memory_limits import halving
 from xaibench.metrics.perturbation import perturbation_curves
 from xaibench.records.record import Record, settings_json
 from xaibench.shards.images import Batch, read_batches
@@ -32,13 +33,17 @@ def precision_rows(
 ) -> tuple[list[Record], dict[str, np.ndarray]]:
     """Hold the precision of every cell against float64, on the run's first images and the cells' layers.
 
-    Where images differ in size, those of the first one's size are taken.
+    Where images differ in size, those of the first one's size are taken; where float64 runs out of memory, half of them.
     """
-    batches, _ = read_batches(bench, range(min(grid.precision_images, len(bench.dataset))))
-    if not batches:
-        return [], {}
-    comparison = _Comparison(bench, cells[0], batches[0], n_steps=grid.precision_steps)
-    return [row for cell in cells for row in comparison.rows(cell)], {}
+
+    def rows(n_images: int) -> list[Record]:
+        batches, _ = read_batches(bench, range(n_images))
+        if not batches:
+            return []
+        comparison = _Comparison(bench, cells[0], batches[0], n_steps=grid.precision_steps)
+        return [row for cell in cells for row in comparison.rows(cell)]
+
+    return halving(min(grid.precision_images, len(bench.dataset)), rows).result, {}
 
 
 class _Comparison:

@@ -2,12 +2,17 @@
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from statistics import median
+from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
 
+from xaibench.metrics.memory_limits import halving
 from xaibench.records.record import Record, settings_json
 from xaibench.shards.images import read_batches
 from xaibench.timing.clock import clock_for
@@ -31,25 +36,36 @@ def time_path(
     batches, _ = read_batches(bench, indices)
     if not batches:
         return [], {}
-    network = bench.classifier.network
     layout = torch.channels_last if _channels_last(bench) else torch.contiguous_format
     images = batches[0].images.contiguous(memory_format=layout)
+    options = {
+        "score": bench.settings.score, "upsampling": bench.settings.upsampling, "repeats": settings.repeats,
+        "warmup": settings.warmup, "max_seconds": float(settings.max_seconds),
+    }  # fmt: skip
+    return timed_path(bench.classifier.network, images, bench.layers, batches[0].targets, options), {}
+
+
+def timed_path(
+    network: nn.Module,
+    images: Float[Tensor, "B C H W"],
+    layers: Sequence[str],
+    targets: Int64[Tensor, " B"],
+    options: dict[str, Any],
+) -> list[Record]:
+    """Time the path as `time_explanation_path` does with these `options`, and measure the machine beside it.
+
+    Where memory runs out, again with half of the images: the reason of each measured row then says how many were taken.
+    """
     before = machine_state(images.device)
-    timings = time_explanation_path(
-        network,
-        images,
-        bench.layers,
-        targets=batches[0].targets,
-        score=bench.settings.score,
-        upsampling=bench.settings.upsampling,
-        repeats=settings.repeats,
-        warmup=settings.warmup,
-        max_seconds=float(settings.max_seconds),
+    fitted = halving(
+        len(images),
+        lambda size: time_explanation_path(network, images[:size], layers, targets=targets[:size], **options),
     )
     states = {"before": before, "after": machine_state(images.device)}
+    timings = [_doubted(timing, fitted.reason) for timing in fitted.result]
     rates = measure_rates(images.device, images.dtype)
-    stated = conditions(network, images, clock=clock_for(images.device))
-    return [*path_records(timings, stated), *machine_records(timings, rates, states, stated)], {}
+    stated = conditions(network, images[: fitted.batch_size], clock=clock_for(images.device))
+    return [*path_records(timings, stated), *machine_records(timings, rates, states, stated)]
 
 
 def path_records(timings: Sequence[PhaseTiming], stated: dict[str, object]) -> Iterator[Record]:
@@ -103,6 +119,11 @@ def state_records(states: dict[str, MachineState], settings: str) -> Iterator[Re
             reason = ", ".join(state.throttles) if metric == "gpu_mhz" else ""
             if reason or not math.isnan(value):
                 yield _record(metric, value, variant=when, settings=settings, reason=reason)
+
+
+def _doubted(timing: PhaseTiming, reason: str) -> PhaseTiming:
+    """Put a reason before those that a phase has already."""
+    return replace(timing, reason="; ".join(part for part in (reason, timing.reason) if part))
 
 
 def _channels_last(bench: Workbench) -> bool:

@@ -1,4 +1,4 @@
-"""The shards of a timing grid: one for each sweep, whose cells take turns, and one for the price of precision."""
+"""The shards of a timing grid: the base's whole path, each sweep, whose cells take turns, and the price of precision."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -12,8 +12,8 @@ from xaibench.execution.serial import Shard
 from xaibench.records.record import Record, settings_json
 from xaibench.shards.images import read_batches
 from xaibench.shards.precision import PRECISION_SHARD, precision_rows
-from xaibench.shards.timing import state_records
-from xaibench.timing.cells import why_unsupported
+from xaibench.shards.timing import state_records, timed_path
+from xaibench.timing.cells import Stock, conditions_of, why_no_explanation, why_unsupported
 from xaibench.timing.clock import clock_for
 from xaibench.timing.conditions import device_name
 from xaibench.timing.grid import Cell, TimingGrid
@@ -23,12 +23,16 @@ from xaibench.timing.sweep import CellPhase, time_sweep
 from xaibench.timing.vocabulary import joint_name
 from xaibench.workbench import Workbench
 
+PATH_SHARD = "path-0000"
+
 PASSES_PER_SECOND = 30.0
 """About so many forward passes a second, for the progress bar."""
 
 
 def grid_shards(bench: Workbench, grid: TimingGrid) -> list[Shard]:
     """Cut a grid into shards; a sweep is stored whole, as its cells are timed in turn.
+
+    The base cell's path comes first, with all its phases and counts, where its conditions let hooks in.
 
     Raises
     ------
@@ -41,13 +45,28 @@ def grid_shards(bench: Workbench, grid: TimingGrid) -> list[Shard]:
         raise ValueError(f"timing: the base of the grid cannot be timed: {reason}")
     cost = PASSES_PER_SECOND * grid.max_seconds
     sweeps = grid.sweeps(bench.layers, **sizes)
-    shards = [
+    shards = [] if why_no_explanation(base) else [Shard(PATH_SHARD, partial(time_base, bench, grid, base), cost)]
+    shards += [
         Shard(f"timing-{number:04d}", partial(time_cells, bench, grid, name, cells), cost)
         for number, (name, cells) in enumerate(sweeps.items())
     ]
     if grid.precision_images and "dtype" in sweeps:
         shards.append(Shard(PRECISION_SHARD, partial(precision_rows, bench, grid, sweeps["dtype"]), cost))
     return shards
+
+
+def time_base(bench: Workbench, grid: TimingGrid, base: Cell) -> tuple[list[Record], dict[str, np.ndarray]]:
+    """Time all phases of the base cell's path, full backward passes among them; where no image is left, nothing."""
+    batches, _ = read_batches(bench, range(min(base.batch_size, len(bench.dataset))))
+    if not batches:
+        return [], {}
+    stock = Stock(bench.classifier.network, batches[0].images, batches[0].targets)
+    options = {
+        "method": base.method, "score": bench.settings.score, "upsampling": bench.settings.upsampling,
+        "repeats": grid.repeats, "warmup": grid.warmup, "max_seconds": float(grid.max_seconds),
+    }  # fmt: skip
+    with conditions_of(base, bench.device):
+        return timed_path(stock.network(base), stock.images(base), base.layers, stock.targets(base), options), {}
 
 
 def time_cells(

@@ -1,10 +1,11 @@
 """What an explanation costs, phase by phase and layer by layer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from math import nan
 from statistics import median, quantiles
+from typing import Any
 
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from xaibench.explainers.borrowed import random_state_restored, unwrapped
 from xaibench.explainers.cams import CAM_CLASSES
 from xaibench.explainers.capture import find_layers
+from xaibench.explainers.token_grids import TokenGrid
 from xaibench.names import pick
 from xaibench.timing import works
 from xaibench.timing.clock import Clock, clock_for, coarseness
@@ -103,6 +105,7 @@ def time_explanation_path(
     method: str = "grad_cam",
     score: str = "logit",
     upsampling: str = "bilinear",
+    token_grid: TokenGrid | None = None,
     repeats: int = 20,
     warmup: int = 10,
     max_seconds: float = 60.0,
@@ -125,6 +128,8 @@ def time_explanation_path(
         Classes to explain.
     method, score, upsampling : str
         As in `xaibench.explainers.explain`; maps are rectified, as for display.
+    token_grid : function, optional
+        As in `xaibench.explainers.capture.capture`, for layers that put out tokens.
     repeats, warmup, max_seconds : int, int, float
         As in `repeat_interleaved`.
     counted : bool
@@ -153,12 +158,13 @@ def time_explanation_path(
         clock = clock_for(images.device)
     images = images.detach()
     with random_state_restored(images.device):
-        pieces = _works(model, images, layers, targets=targets, method=method, score=score, upsampling=upsampling)
+        options: dict[str, Any] = {"score": score, "upsampling": upsampling, "token_grid": token_grid}
+        pieces = _works(model, images, layers, targets=targets, method=method, options=options)
         timings = repeat_interleaved(pieces, clock, repeats=repeats, warmup=warmup, max_seconds=max_seconds)
         with meter or meter_for(images.device) as meter:
             memory = [metered(piece, meter) for piece in pieces]
         needs = [needs_of(piece, model, images) if counted else {} for piece in pieces]
-        captured = captured_mib(model, images, layers) if counted else {}
+        captured = captured_mib(model, images, layers, token_grid=token_grid) if counted else {}
     if captured:
         captured[joint_name(tuple(layers))] = sum(captured.values())
     inference_ms = median(timings[0].milliseconds[INFERENCE])
@@ -177,21 +183,20 @@ def _works(
     *,
     targets: Tensor,
     method: str,
-    score: str,
-    upsampling: str,
+    options: Mapping[str, Any],
 ) -> list[Work]:
-    """All pieces of work, plain inference first."""
+    """All pieces of work, plain inference first; `options` are the explainer's."""
     kind = pick("method", method, CAM_CLASSES)
     groups = [(layer,) for layer in layers] + ([tuple(layers)] if len(layers) > 1 else [])
     found = [works.inference(model, images)]
     for group in groups:
-        explainer = kind(group, score=score, upsampling=upsampling, rectify=True)
+        explainer = kind(group, rectify=True, **options)
         # the path stands between the two that it is compared with, run by run
         found.append(works.explanation(model, images, targets, explainer))
         found.append(works.explanation_path(model, images, targets, explainer))
         found.append(works.forward_without_hooks(model, images, group))
     full = (works.backward_to_input, works.full_backward)
-    return [*found, *(backward(model, images, targets, score=score) for backward in full)]
+    return [*found, *(backward(model, images, targets, score=options["score"]) for backward in full)]
 
 
 def _summarized(

@@ -17,6 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from xaibench.explainers.capture import activations_of
+from xaibench.explainers.token_grids import TokenGrid
 from xaibench.timing.memory import MIB
 
 
@@ -103,12 +104,14 @@ class GraphLaps:
         return saved
 
 
-def captured_mib(model: nn.Module, images: Tensor, layers: Sequence[str]) -> dict[str, float]:
+def captured_mib(
+    model: nn.Module, images: Tensor, layers: Sequence[str], *, token_grid: TokenGrid | None = None
+) -> dict[str, float]:
     """MiB of each layer's output and of its gradient, which has the same shape, from one forward pass.
 
     Where the network saves a layer's output for its own backward pass, these bytes are in what `GraphLaps` finds, too.
     """
-    outputs = activations_of(model, images, layers)
+    outputs = activations_of(model, images, layers, token_grid=token_grid)
     return {layer: 2 * output.numel() * output.element_size() / MIB for layer, output in outputs.items()}
 
 

@@ -10,16 +10,18 @@ import pandas as pd
 from jaxtyping import Float
 from numpy import ndarray
 
+from xaibench.report.cost.tables import spread_of
 from xaibench.timing.vocabulary import EXPLANATION_PATH, INFERENCE
 
 FACTORS = (
     "n_layers", "method", "batch_size", "image_size", "dtype", "memory_format", "compiled", "cuda_graph", "threads",
 )  # fmt: skip
+_TIMED = ("milliseconds", "ratio_to_inference", "peak_memory_mib", "reserved_memory_mib")
 _SAME_INFERENCE = FACTORS[2:]
 """Factors that plain inference depends on, too."""
 
 GRID_COLUMNS = [
-    "sweep", "level", "layers", "explanation", "q25", "q75", "repetitions", INFERENCE, *EXPLANATION_PATH,
+    "sweep", "level", "layers", "explanation", "q25", "q75", "p95", "outliers", "repetitions", INFERENCE, *EXPLANATION_PATH,
     "ratio_to_inference", "ratio_to_base", "peak_memory_mib", "batch_size", "status", "reason",
 ]  # fmt: skip
 
@@ -81,9 +83,20 @@ class GridCell:
 
 
 def without_grid(records: pd.DataFrame) -> pd.DataFrame:
-    """Leave out all timings of a grid but those of every layer alone: what tables and pictures of one path may show."""
-    known = {text: json.loads(text or "{}").get("sweep", "layer") == "layer" for text in records["settings"].unique()}
-    return records[records["settings"].map(known).astype(bool)]
+    """Leave out all timings of a grid but those of every layer alone: what tables and pictures of one path may show.
+
+    The base's whole path, timed by itself, adds the phases that the sweep over layers lacks. What both have is the
+    sweep's, whose layers took turns, so that a drift of the machine makes none look cheaper; it comes in its order.
+    """
+    known = {text: json.loads(text or "{}").get("sweep", "") for text in records["settings"].unique()}
+    sweep = records["settings"].map(known).astype(str)
+    if not (sweep == "layer").any():
+        return records[sweep == ""]
+    keys = pd.MultiIndex.from_frame(records[["metric", "layer", "variant"]])
+    again = keys.isin(keys[sweep == "layer"]) & records["metric"].isin(_TIMED)
+    kept = records[(sweep == "layer") | ((sweep == "") & ~again)]
+    places = {layer: place for place, layer in enumerate(dict.fromkeys(records.loc[sweep == "layer", "layer"]))}
+    return kept.sort_values("layer", key=lambda layers: layers.map(places).fillna(len(places)), kind="stable")
 
 
 def grid_cells(records: pd.DataFrame) -> list[GridCell]:
@@ -105,6 +118,8 @@ def grid_cells(records: pd.DataFrame) -> list[GridCell]:
 
 def timing_grid(records: pd.DataFrame) -> pd.DataFrame:
     """One row per cell of each sweep: medians in milliseconds an image, spread, ratios, memory, or why there are none.
+
+    `q25`, `q75`, `p95` and `outliers` are of the explanation, as `xaibench.report.cost.tables.timing` has them.
 
     Levels are in ascending order, words as they came. `ratio_to_base` compares with the base cell of the same sweep,
     which was timed in turn with it.
@@ -160,9 +175,8 @@ def _order(cell: GridCell) -> tuple[Any, ...]:
 
 def _row(cell: GridCell, base: GridCell | None) -> list[object]:
     whole = cell.explanation
-    low, high = np.quantile(whole, [0.25, 0.75]) if len(whole) else (np.nan, np.nan)
     return [
-        cell.sweep, cell.level, cell.layers, median(whole), float(low), float(high), len(whole), median(cell.inference),
+        cell.sweep, cell.level, cell.layers, median(whole), *spread_of(whole), len(whole), median(cell.inference),
         *(median(cell.phases.get(phase, np.empty(0))) for phase in EXPLANATION_PATH),
         median(whole) / median(cell.inference), _to_base(cell, base), cell.peak_memory_mib, cell.factors["batch_size"], cell.status,
         cell.reason or _doubts(cell),

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
+from numpy import ndarray
 
 from xaibench.report.labels import arm_label, arms
 from xaibench.timing.vocabulary import COPY, EXPLANATION, EXPLANATION_PATH, HOOKS, INFERENCE, PHASES
@@ -37,13 +39,26 @@ def timing(records: pd.DataFrame, *, layers: Sequence[str] | None = None) -> pd.
     return in_order(table[TIMING_COLUMNS], layers=layers)
 
 
+def spread_of(repeated: Float[ndarray, " n"]) -> tuple[float, float, float, int]:
+    """Quartiles and 95th percentile of repetitions, and how many lie beyond 1.5 interquartile ranges above the third."""
+    if not len(repeated):
+        return np.nan, np.nan, np.nan, 0
+    low, high, p95 = (float(value) for value in np.quantile(repeated, [0.25, 0.75, 0.95]))
+    return low, high, p95, int((repeated > high + 1.5 * (high - low)).sum())
+
+
 def path_milliseconds(timing: pd.DataFrame) -> dict[str, float]:
-    """Milliseconds an image of the whole explanation of each layer: measured in one go, or the sum of its phases."""
+    """Milliseconds an image of the whole explanation of each layer: measured in one go, or the sum of its phases.
+
+    The sum for all layers alike where one of them lacks the whole, as a grid's were not timed in turn with it.
+    """
     found = {}
-    for layer, rows in timing[timing["layer"] != ""].groupby("layer", sort=False):
+    layers = timing[timing["layer"] != ""]
+    in_one_go = set(layers.loc[layers["phase"] == EXPLANATION, "layer"]) == set(layers["layer"])
+    for layer, rows in layers.groupby("layer", sort=False):
         phases = dict(zip(rows["phase"], rows["milliseconds"], strict=True))
         on_device = [phases.get(phase, np.nan) for phase in EXPLANATION_PATH if phase != COPY]
-        total = phases.get(EXPLANATION, sum(on_device) + phases.get(COPY, 0.0))
+        total = phases[EXPLANATION] if in_one_go else sum(on_device) + phases.get(COPY, 0.0)
         if np.isfinite(total):
             found[str(layer)] = float(total)
     return found
@@ -88,12 +103,10 @@ def _timing_row(rows: pd.DataFrame) -> list[object]:
     timed = rows["metric"].isin(["milliseconds", "hook_milliseconds"])
     repeated = np.concatenate([*(np.asarray(curve, dtype=float) for curve in rows.loc[timed, "curve_y"]), np.empty(0)])
     repeated = repeated[np.isfinite(repeated)]
-    low, middle, high, p95 = np.quantile(repeated, [0.25, 0.5, 0.75, 0.95]) if len(repeated) else [np.nan] * 4
-    outliers = int((repeated > high + 1.5 * (high - low)).sum()) if len(repeated) else 0
     alone = values.get("milliseconds", values.get("hook_milliseconds", np.nan))
-    median = float(middle) if len(repeated) else alone
+    median = float(np.median(repeated)) if len(repeated) else alone
     others = [values.get(metric, np.nan) for metric in ("ratio_to_inference", "peak_memory_mib")]
-    return [median, float(low), float(high), float(p95), outliers, len(repeated), *others, _device(rows)]
+    return [median, *spread_of(repeated), len(repeated), *others, _device(rows)]
 
 
 def _shares(records: pd.DataFrame, table: pd.DataFrame) -> list[float]:

@@ -52,26 +52,40 @@ def plot_roofline(axes: Axes, table: pd.DataFrame, roof: Roof) -> Axes:
     top = np.minimum(roof.gflop_per_second, x * roof.gbyte_per_second)
     axes.plot(x, top, color=INK, linewidth=1.6)
     axes.plot(x, OVERHEAD_BELOW * top, color=FAINT, linewidth=1.0, linestyle=(0, (4, 2)))
-    sides = cycle([((-7, 3), "right"), ((7, -9), "left")])
-    for (phase, layer), own in rows.groupby(["phase", "layer"], sort=False):
+    for phase, x_of, y_of in zip(rows["phase"], rows["intensity"], rows["gflop_per_second"], strict=True):
         marker, colour = _MARKS[str(phase)]
-        place = (float(own["intensity"].iloc[0]), float(own["gflop_per_second"].iloc[0]))
-        axes.plot(*place, marker, color=colour, **_LOOK, zorder=3)
-        if phase == BACKWARD:  # the one whose place depends on the layer
-            offset, side = next(sides)  # in turns, as neighbours' names would cover each other
-            axes.annotate(str(layer), place, xytext=offset, textcoords="offset points", ha=side, fontsize=7, color=INK)
+        axes.plot(float(x_of), float(y_of), marker, color=colour, **_LOOK, zorder=3)
+    _name_layers(axes, rows[rows["phase"] == BACKWARD])
     axes.set_xscale("log")
     axes.set_yscale("log")
+    bottom = min(rows["gflop_per_second"].min(), OVERHEAD_BELOW * top[0])
+    axes.set_ylim(bottom / 8, 2 * max(roof.gflop_per_second, rows["gflop_per_second"].max()))  # room for names
     axes.grid(which="major")
     axes.annotate(
         f"matrix products: {roof.gflop_per_second:.3g} × 10⁹ operations/s", (x[-1], top[-1]), xytext=(-2, 4),
         textcoords="offset points", ha="right", fontsize=7.5, color=INK,
     )  # fmt: skip
-    axes.annotate(
-        f"copies: {roof.gbyte_per_second:.3g} × 10⁹ bytes/s", (x[0], top[0]), xytext=(6, -2),
-        textcoords="offset points", ha="left", va="top", fontsize=7.5, color=INK,
+    slope = np.degrees(np.arctan(roof.gbyte_per_second))
+    axes.text(
+        float(np.sqrt(x[0] * roof.ridge)), float(1.15 * np.sqrt(x[0] * roof.ridge) * roof.gbyte_per_second),
+        f"copies: {roof.gbyte_per_second:.3g} × 10⁹ bytes/s", ha="center", va="bottom", fontsize=7.5, color=INK,
+        rotation=slope, rotation_mode="anchor", transform_rotates_text=True,
     )  # fmt: skip
     return axes
+
+
+def _name_layers(axes: Axes, rows: pd.DataFrame) -> None:
+    """Name the marks of the backward pass, the one whose place depends on the layer, below them and in several rows.
+
+    Neighbours' names would cover each other and the marks, so each hangs on a line of its own.
+    """
+    drops = cycle((-24, -36, -48, -60))
+    for _, row in rows.sort_values("intensity", kind="stable").iterrows():
+        axes.annotate(
+            str(row["layer"]), (row["intensity"], row["gflop_per_second"]), xytext=(0, next(drops)),
+            textcoords="offset points", ha="center", va="top", fontsize=7, color=INK,
+            arrowprops={"arrowstyle": "-", "color": FAINT, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 4},
+        )  # fmt: skip
 
 
 def roofline_figure(table: pd.DataFrame, roof: Roof, *, device: str = "") -> Figure:
