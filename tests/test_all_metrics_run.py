@@ -69,6 +69,17 @@ def test_every_map_has_a_row_with_a_value_or_a_reason(rows, name):
     assert name in LOCALIZATION or (own["seconds"] > 0).all()
 
 
+def test_shares_asked_for_and_removed_are_recorded_and_on_the_page(rows, finished):
+    own = rows[rows["metric"] == "removal_error"]
+    curves = {f"{key}/{side}" for key in ("road", "road_percentile", "arcc") for side in ("morf", "lerf")}
+    assert set(own["variant"]) == {*curves, "road_morf", "road_lerf"}
+    exact = own[own["variant"].str.contains("road_?(?:morf|lerf|/)")]
+    assert (exact["value"].abs() < 1 / 32**2).all()
+    page = (finished / "report.html").read_text()
+    assert 'id="table-removed_shares"' in page
+    assert 'id="table-map_counts"' in page
+
+
 def test_most_metrics_have_values_on_an_untrained_network(rows):
     """What has none: curves that need a confident or a changing answer."""
     defined = rows[rows["value"].notna()].groupby("metric").size()

@@ -8,7 +8,17 @@ import pytest
 import xaibench
 
 PACKAGE = Path(xaibench.__file__).parent
-WITHOUT_TORCH = ("data", "records", "statistics", "report", "settings.py", "composition.py", "cli.py", "names.py", "metrics/cards")
+WITHOUT_TORCH = (
+    "data",
+    "records",
+    "statistics",
+    "report",
+    "settings.py",
+    "composition.py",
+    "cli.py",
+    "names.py",
+    "metrics/cards",
+)
 BELOW = {  # room: those it may not know
     "explainers": ("shards", "records", "statistics", "report", "execution", "experiment", "metrics"),
     "metrics": ("shards", "records", "report", "execution", "experiment"),

@@ -14,7 +14,7 @@ def test_cards_are_complete():
     recorded = (
         "parameter_randomization efficient_mprt random_logit data_randomization calibration coverage training_accuracy "
         "map_relative_error map_rank_correlation score_error area_error forward_passes_saved milliseconds "
-        "ratio_to_inference peak_memory_mib confidence correct tied_fraction image "
+        "ratio_to_inference peak_memory_mib confidence correct tied_fraction positive_fraction removal_error image "
         "reserved_memory_mib predicted_memory_mib graph_memory_mib captured_memory_mib hook_milliseconds "
         "phases_to_whole gflop gbyte percent_of_peak matrix_gflop_per_second copy_gbyte_per_second processor_mhz "
         "gpu_mhz load_average"

@@ -4,6 +4,7 @@ import torch
 from xaibench.explainers.upsample import upsample
 from xaibench.metrics.map_grid import MapGrid, scaled
 from xaibench.metrics.ordering import pixel_ranks
+from xaibench.metrics.presets import PRESETS
 from xaibench.names import UnknownName
 
 MAPS = torch.randn(3, 4, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
@@ -35,6 +36,22 @@ def test_the_resize_and_the_rectification_change_ranks():
 def test_bicubic_overshoots_after_rectifying():
     assert MapGrid("bicubic", rectify="before")(MAPS, SIZE).min() < -1e-3
     assert MapGrid("bicubic", rectify="both")(MAPS, SIZE).min() == 0
+
+
+@pytest.mark.parametrize("name", [name for name, one in PRESETS.items() if one.map_grid.resize != "none"])
+def test_an_explainer_that_rectifies_gives_a_run_the_maps_of_the_preset(name):
+    """Up to their scale: in a run, `rectify` and `upsampling` of the explainer stand for the preset's way to the pixels."""
+    grid = PRESETS[name].map_grid
+    of_preset, of_run, signed = (
+        scaled(maps)
+        for maps in (
+            grid(MAPS, SIZE),
+            upsample(MAPS.clamp(min=0), SIZE, mode=grid.resize),
+            upsample(MAPS, SIZE, mode=grid.resize),
+        )
+    )
+    torch.testing.assert_close(of_run, of_preset, atol=1e-13, rtol=0)
+    assert (signed - of_preset).abs().max() > 0.1
 
 
 def test_by_hand():

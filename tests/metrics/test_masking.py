@@ -43,12 +43,13 @@ def test_average_drop_of_adcc_mixes_two_classes():
     compare(average_drop(clean[:, None], scores.masked)[:, 0], GOLDEN["adcc/runner_up/average_drop"], 1e-9)
 
 
-def test_drop_and_increase_of_shapley_cam():
-    scores = scores_of(GOLDEN["dataset_level/maps"], GOLDEN["predicted"])
+@pytest.mark.parametrize(("case", "score"), [("softmax", "probability"), ("logit", "logit")])
+def test_drop_and_increase_of_shapley_cam(case, score):
+    scores = scores_of(GOLDEN["dataset_level/maps"], GOLDEN["predicted"], score)
     drop = average_drop(scores.clean[:, None], scores.masked)[:, 0]
-    compare(drop, GOLDEN["dataset_level/softmax/average_drop"], 1e-4)
+    compare(drop, GOLDEN[f"dataset_level/{case}/average_drop"], 1e-4)
     increase = increase_in_confidence(scores.clean[:, None], scores.masked)[:, 0]
-    compare(increase, GOLDEN["dataset_level/softmax/increase"], 0)
+    compare(increase, GOLDEN[f"dataset_level/{case}/increase"], 0)
 
 
 @pytest.mark.parametrize(

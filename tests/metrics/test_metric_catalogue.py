@@ -270,6 +270,34 @@ def test_a_value_is_nan_exactly_where_there_is_a_reason(name, expected):
         assert scores.curve_y[:, 1].isfinite().any(dim=1).all()
 
 
+REFUSE_ONE_PIXEL = {
+    **dict.fromkeys([*EXPLAINER, *ROBUSTNESS], "map of a single cell"),
+    "monotonicity": "two steps or more",
+}
+
+
+@ALL
+def test_one_pixel_has_a_value_or_a_reason_or_is_refused(name):
+    pixel = (..., slice(6, 7), slice(6, 7))
+    small = {"images": IMAGES[pixel], "maps": MAPS[pixel], "masks": MASKS[pixel]}
+    if name in REFUSE_ONE_PIXEL:
+        with pytest.raises(ValueError, match=REFUSE_ONE_PIXEL[name]):
+            scored(metric_of(name), **small)
+    else:
+        scores = scored(metric_of(name), **small)
+        assert torch.equal(scores.values.isnan(), undefined(scores))
+
+
+@pytest.mark.usefixtures("as_in_production")
+@pytest.mark.parametrize("name", [name for name in TABLE if name not in MAP])
+def test_maps_of_another_shape_or_device_are_named(name):
+    metric = metric_of(name)
+    with pytest.raises(ValueError, match=r"attributions.* have shape .*(expected|attributions)|masks have shape"):
+        scored(metric, maps=MAPS[..., :4, :5])
+    with pytest.raises(ValueError, match=r"attributions.* on meta, (images|masks) on cpu; move one of them"):
+        scored(metric, maps=MAPS.to("meta"))
+
+
 @ALL
 def test_settings_are_frozen_and_equal_by_value(name):
     metric = metric_of(name)

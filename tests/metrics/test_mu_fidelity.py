@@ -46,7 +46,7 @@ def test_agrees_with_pnpxai_on_its_masks_and_noise():
 
 
 def test_pnpxais_draws_remove_17_of_81_cells_and_resize_by_corners():
-    metric = MuFidelity(cells="fixed", resize="nearest", n_samples=40)
+    metric = MuFidelity(cells="fixed", cell_resize="nearest", n_samples=40)
     masks = torch.cat(list(metric.draw(torch.zeros(3, 9, 9))))
     assert masks.flatten(1).sum(dim=1).tolist() == [17] * 40
     cells = torch.rand(24, 9, 9, generator=torch.Generator().manual_seed(0)) < 0.2
@@ -131,6 +131,6 @@ def test_settings_are_checked():
     with pytest.raises(UnknownName, match="fixed"):
         MuFidelity(cells="fix")
     with pytest.raises(UnknownName, match="nearest"):
-        MuFidelity(resize="bilinear")
+        MuFidelity(cell_resize="bilinear")
     with pytest.raises(ValueError, match="removed_share between 0 and 1"):
         MuFidelity(removed_share=1.0)

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xaibench.metrics.ordering import Order, pixel_ranks, tied_fraction
+from xaibench.metrics.ordering import Order, pixel_ranks, positive_fraction, tied_fraction
 
 MAPS = torch.tensor([[[0.0, 2.0, 0.0], [2.0, -1.0, 0.0]]])  # raster: 0 2 0 2 -1 0
 
@@ -86,6 +86,14 @@ def test_tied_fraction():
     maps = torch.stack([MAPS[0], torch.arange(6.0).view(2, 3), torch.ones(2, 3), torch.full((2, 3), torch.nan)])
     torch.testing.assert_close(tied_fraction(maps), torch.tensor([5 / 6, 0.0, 1.0, torch.nan]), equal_nan=True)
     assert tied_fraction(torch.ones(1, 1, 1)).tolist() == [0.0]
+
+
+def test_positive_fraction():
+    """What is not above zero is one tie once the map is rectified."""
+    signed = torch.tensor([[[-3.0, 0.0, 1.0, 2.0]], [[-1.0, -2.0, -0.0, 0.0]], [[1.0, 2.0, torch.inf, 3.0]]])
+    shares = positive_fraction(signed)
+    torch.testing.assert_close(shares, torch.tensor([0.5, 0.0, torch.nan]), equal_nan=True)
+    torch.testing.assert_close(tied_fraction(signed[:2].clamp(min=0)), 1 - shares[:2])
 
 
 @pytest.mark.usefixtures("as_in_production")

@@ -50,8 +50,9 @@ class TestGolden:
         for b, seen in enumerate(model.seen):
             same = (seen == images[b]).all(dim=1)
             assert torch.equal(same, known[:, b])
-            expected = normalized(GOLDEN[f"protocol/{maps}/{order}/imputed_p0.3"][b])
-            torch.testing.assert_close(seen[2], expected, atol=5e-6 / 0.22, rtol=0)
+            in_pixels = seen[2] * STD[:, None, None] + MEAN[:, None, None]
+            expected = GOLDEN[f"protocol/{maps}/{order}/imputed_p0.3"][b]
+            torch.testing.assert_close(in_pixels, expected, atol=5e-6, rtol=0)
 
     @pytest.mark.parametrize(
         ("score", "targets", "stored", "tolerance"),
@@ -122,6 +123,28 @@ def test_the_number_removed_is_exact_whatever_the_ties():
     draw_metric(model, images, targets, maps, ROADMoRF(fractions=(0.2,)), batch_size=1)
     for seen, image in zip(model.seen, images.repeat_interleave(2, dim=0), strict=True):
         assert int((seen[0] != image).any(dim=0).sum()) == 14
+
+
+def shares_of(scores):
+    """What each curve of a metric was asked to remove, and removed of the first map."""
+    return {one.name: (one.asked.tolist(), one.removed[0, 0].tolist()) for one in scores.removals}
+
+
+def test_asked_and_removed_shares_differ_by_less_than_a_pixel():
+    model, images, targets, maps = linear_case()
+    maps[1, 0, 0, 0] = torch.nan
+    fractions = {"fractions": (0.2, 0.9)}
+    exact = [14 / 72, 64 / 72]  # 14.4 and 64.8 pixels
+    combined = shares_of(draw_metric(model, images, targets, maps, ROAD(**fractions)))
+    assert combined["morf"] == ([0.2, 0.9], pytest.approx(exact))
+    assert combined["lerf"] == ([0.9, 0.2], pytest.approx(exact[::-1]))
+    kept = draw_metric(model, images, targets, maps, ROADLeRF(**fractions, lerf_counts="kept"))
+    asked, removed = shares_of(kept)[""]
+    assert asked == pytest.approx([0.8, 0.1])
+    assert removed == pytest.approx([1 - share for share in exact])
+    (removal,) = draw_metric(model, images, targets, maps, ROADMoRF(**fractions)).removals
+    assert removal.errors[1].isnan().tolist() == [True, False]
+    assert removal.errors[0].tolist() == pytest.approx([-0.8 / 72] * 2)  # 64 pixels for 64.8
 
 
 def test_undefined_maps():

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from linear_models import linear_case
 from metric_goldens import Golden
 
 from xaibench.metrics.imputation import NoisyLinear
@@ -66,6 +67,22 @@ def test_ties_decide_how_much_is_removed():
     assert removed.tolist() == [1, 1, 1, 0.1]
     least = removed_above_percentiles(1 - maps / 2, (10, 50, 80, 90)).double().mean(dim=(2, 3))[0]
     assert least.tolist() == [0.9, 0.86, 0.86, 0.86]
+
+
+def test_asked_and_removed_shares():
+    """20 % asked for, everything removed: on a map of 86 % zeros. On one without ties no more than a pixel is amiss."""
+    model, images, targets, _ = linear_case(n_images=2, size=(10, 10))
+    maps = torch.zeros(2, 1, 10, 10, dtype=images.dtype)
+    maps[0, 0].view(-1)[:14] = torch.arange(1, 15, dtype=images.dtype)
+    maps[1, 0] = torch.arange(100, dtype=images.dtype).view(10, 10)
+    scores = ROADPercentile((10, 80, 90), noise=0.0).scores(model, images, targets, maps)
+    morf, lerf = scores.removals
+    assert (morf.name, lerf.name) == ("morf", "lerf")
+    assert morf.asked.tolist() == lerf.asked.tolist() == pytest.approx([0.9, 0.2, 0.1])
+    assert morf.removed[:, 0].tolist() == [[1, 1, 0.1], pytest.approx([0.9, 0.2, 0.1])]
+    assert lerf.removed[0, 0].tolist() == pytest.approx([0.9, 0.86, 0.86])
+    assert morf.errors[:, 0].tolist() == pytest.approx([0.8, 0])
+    assert lerf.errors[:, 0].tolist() == pytest.approx([0.76, 0])
 
 
 def test_thresholds_are_numpys_percentiles():

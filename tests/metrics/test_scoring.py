@@ -2,18 +2,20 @@
 
 import warnings
 import weakref
+from types import SimpleNamespace
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from xaibench.metrics.curve import Curve
 from xaibench.metrics.deletion import Deletion
 from xaibench.metrics.perturbation import perturbation_curves
-from xaibench.metrics.scoring import ProbabilitiesAsLogitsWarning, look_like_probabilities
+from xaibench.metrics.scoring import ProbabilitiesAsLogitsWarning, look_like_probabilities, network_of
 from xaibench.metrics.steps import PixelSteps
 
 GENERATOR = torch.Generator().manual_seed(0)
@@ -36,6 +38,25 @@ def draw(model, score="probability", **choices):
 def test_probabilities_given_as_logits_are_noticed(score):
     with pytest.warns(ProbabilitiesAsLogitsWarning, match="second softmax.*score='logit'"):
         draw(lambda images: logits(images).softmax(dim=1), score)
+
+
+def test_a_module_is_asked_itself_and_not_the_network_that_it_wraps():
+    """A wrapper that picks the logits out of a tuple, as the error for tuples says to write, would else be passed by."""
+
+    class Tupled(nn.Module):
+        def forward(self, images):
+            return logits(images), images
+
+    class Logits(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.network = Tupled()
+
+        def forward(self, images):
+            return self.network(images)[0]
+
+    torch.testing.assert_close(draw(Logits()).scores, draw(logits).scores)
+    assert network_of(SimpleNamespace(network=logits)) is logits
 
 
 def test_one_warning_a_call_which_can_be_made_an_error_or_silenced():

@@ -58,6 +58,11 @@ class CAM(Explainer):
         if self.upsampling not in MODES:
             raise unknown("upsampling", self.upsampling, MODES)
 
+    @property
+    def resize(self) -> str:
+        """How its maps come to the image's size, as recorded."""
+        return f"{self.upsampling}, rectified before" if self.rectify else self.upsampling
+
     def maps(
         self,
         model: nn.Module,

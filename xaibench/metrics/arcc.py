@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
@@ -87,5 +87,6 @@ class ARCC:
                 values=values[:, None],
                 forward_passes=coherent[layer].forward_passes + road.forward_passes[:, m : m + 1],
                 reasons=first_reasons(coherent[layer].reasons, tuple((row[m],) for row in road.reasons)),
+                removals=tuple(replace(one, removed=one.removed[:, m : m + 1]) for one in road.removals),
             )
         return scores

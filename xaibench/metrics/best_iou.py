@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from xaibench.metrics.agreement import check_masks
 from xaibench.metrics.undefined import blank, why_undefined
 
 
@@ -32,6 +33,7 @@ def best_iou(attributions: Float[Tensor, "B H W"], masks: Bool[Tensor, "B H W"])
         In (0, 1], higher is better, and never below the object's share of the image, which the lowest threshold
         gives. NaN for a constant map, a map with NaN or infinity, and an empty mask.
     """
+    check_masks(attributions, masks)
     values, order = attributions.flatten(1).sort(dim=1, descending=True)
     inside = masks.flatten(1).gather(1, order).cumsum(dim=1)
     selected = torch.arange(1, values.shape[1] + 1, device=values.device)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from xaibench.explainers.errors import NonFiniteOutput
 from xaibench.explainers.explainer import Explainer
+from xaibench.metrics.agreement import check_maps
 from xaibench.metrics.map_scores import MapScores
 from xaibench.metrics.masks import unit_range
 from xaibench.metrics.scoring import network_of
@@ -65,6 +66,7 @@ class Coherency:
         batch_size: int = 32,
     ) -> dict[str, MapScores]:
         """Score an explainer, by its layer: each layer masks the images by its own map."""
+        check_maps(images, attributions)
         return {
             layer: _layer_coherency(model, images, targets, _of_layer(explainer, layer), layer, maps, batch_size)
             for layer, maps in attributions.items()

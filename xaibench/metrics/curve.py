@@ -36,8 +36,8 @@ class Curve:
         Numbers of changed pixels; with `regions`, of changed regions.
     order : Order
         Which pixels are changed first, with rectification and tie rule.
-    score : {"probability", "log_probability", "logit"}
-        What is read from the model for the target.
+    score : str
+        What is read from the model for the target, a name in `SCORES`.
     endpoints : {"both", "start", "end", "neither"}
         Which of the two ends, nothing changed and everything changed, belong to the curve.
     area : str

@@ -17,7 +17,7 @@ from xaibench.metrics.division import Division, divide
 from xaibench.metrics.ordering import Order
 from xaibench.metrics.regions import Regions
 from xaibench.metrics.scoring import ScoringQueue, Write
-from xaibench.metrics.undefined import MODEL_NOT_FINITE
+from xaibench.metrics.undefined import MODEL_NOT_FINITE, ONE_POINT
 
 
 class Rule(NamedTuple):
@@ -186,10 +186,12 @@ class Drawing:
         scores = scores.masked_fill(bad[:, :, None], torch.nan)
         reasons = np.where(bad.numpy() & (map_reasons == ""), MODEL_NOT_FINITE, map_reasons)
         fractions = self._fractions(curve, int(lengths.max()))
+        areas = areas_of(fractions, scores, inside, rule=curve.area)
+        reasons = np.where(areas.isnan().numpy() & (reasons == ""), ONE_POINT, reasons)
         return CurveScores(
             fractions=fractions,
             scores=scores,
-            areas=areas_of(fractions, scores, inside, rule=curve.area),
+            areas=areas,
             forward_passes=torch.from_numpy(shares[positions].sum(axis=2)),
             reasons=tuple(tuple(row) for row in reasons.tolist()),
         )

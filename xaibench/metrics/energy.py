@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from xaibench.metrics.agreement import check_masks
 from xaibench.metrics.undefined import blank, why_undefined
 
 
@@ -30,6 +31,7 @@ def energy_in_mask(attributions: Float[Tensor, "B H W"], masks: Bool[Tensor, "B 
         In [0, 1], higher is better; a constant positive map has the object's share of the area. NaN without positive
         relevance, for a map with NaN or infinity, and for an empty mask.
     """
+    check_masks(attributions, masks)
     energy = attributions.clamp(min=0).double().flatten(1)
     share = torch.where(masks.flatten(1), energy, 0.0).sum(dim=1) / energy.sum(dim=1)
     return blank(share.to(attributions.dtype), why_undefined(attributions, masks, positive=True))

@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from xaibench.explainers.explainer import Explainer
+from xaibench.metrics.agreement import check_maps
 from xaibench.metrics.map_scores import MapScores
 from xaibench.metrics.nearby import (
     Explain,
@@ -92,6 +93,7 @@ class LocalLipschitz:
         batch_size: int = 32,
     ) -> dict[str, MapScores]:
         """Score an explainer by its layer; its layers share `n_draws` explanations an image."""
+        check_maps(images, attributions)
         found = slopes(
             partial(explainer, model), images, targets, attributions,
             radius=self.radius, n_draws=self.n_draws, distribution=self.distribution, seed=self.seed,

@@ -12,6 +12,31 @@ from xaibench.explainers.explainer import Explainer
 
 
 @dataclass(frozen=True, eq=False)
+class Removal:
+    """How much a curve was asked to remove, and how much it removed.
+
+    Attributes
+    ----------
+    name : str
+        Which of the metric's curves, such as ``morf``; "" where there is one.
+    asked : Tensor of float64, shape (T,)
+        Share of pixels to be removed at each point.
+    removed : Tensor of float64, shape (B, M, T)
+        Share that was removed; NaN where undefined.
+    """
+
+    name: str
+    asked: Float[Tensor, " T"]
+    removed: Float[Tensor, "B M T"]
+
+    @property
+    def errors(self) -> Float[Tensor, "B M"]:
+        """Removed less asked at the point where the two differ most; NaN where undefined."""
+        excess = self.removed - self.asked
+        return excess.gather(2, excess.abs().argmax(dim=2, keepdim=True))[:, :, 0]
+
+
+@dataclass(frozen=True, eq=False)
 class MapScores:
     """One value for every map of every image; all tensors on the CPU.
 
@@ -28,6 +53,8 @@ class MapScores:
         The curve behind each value, where there is one.
     errors : Tensor of float64, shape (B, M), optional
         Estimated error of each value, where it was not computed exactly.
+    removals : tuple of Removal
+        Of metrics that are told which shares to remove.
     """
 
     values: Float[Tensor, "B M"]
@@ -36,6 +63,7 @@ class MapScores:
     curve_x: Float[Tensor, "B M T"] | None = field(default=None)
     curve_y: Float[Tensor, "B M T"] | None = field(default=None)
     errors: Float[Tensor, "B M"] | None = field(default=None)
+    removals: tuple[Removal, ...] = ()
 
 
 def map_alone(values: Float[Tensor, " N"], reasons: Sequence[str], *, n_maps: int) -> MapScores:

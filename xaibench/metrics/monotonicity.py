@@ -19,7 +19,7 @@ from xaibench.metrics.baselines import Baseline, named_baseline
 from xaibench.metrics.curve import Curve
 from xaibench.metrics.map_scores import ByFunction, MapScores
 from xaibench.metrics.ordering import Order
-from xaibench.metrics.perturbation import perturbation_curves
+from xaibench.metrics.perturbation import check_inputs, perturbation_curves
 from xaibench.metrics.steps import PixelSteps
 from xaibench.metrics.undefined import why_undefined
 from xaibench.names import unknown
@@ -61,6 +61,7 @@ def monotonicity(
         of the bare baseline is not among them.
     """
     metric = Monotonicity(step_px, reading, order or Order(ties="raster", first="least"), baseline, score)
+    check_inputs(images, targets, attributions)
     n_pixels = images.shape[2] * images.shape[3]
     if step_px >= n_pixels:
         raise ValueError(

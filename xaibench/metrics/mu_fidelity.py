@@ -33,7 +33,7 @@ def mu_fidelity(
     grid: int = 9,
     removed_share: float = 0.2,
     cells: str = "each",
-    resize: str = "nearest-exact",
+    cell_resize: str = "nearest-exact",
     n_samples: int = 200,
     noise_scale: float = 0.0,
     baseline: str | Baseline = "zero",
@@ -56,7 +56,7 @@ def mu_fidelity(
     cells : {"each", "fixed"}
         Whether each cell is removed with that probability, so that their number varies (xplique), or the same number
         of cells each time, the smallest that exceeds the share (pnpxai: 17 of 81).
-    resize : {"nearest-exact", "nearest"}
+    cell_resize : {"nearest-exact", "nearest"}
         How cells meet pixels that the grid does not divide: by half-pixel centres (xplique) or corners (pnpxai).
     n_samples : int, default 200
         Sets of cells, shared by all maps of an image.
@@ -74,7 +74,7 @@ def mu_fidelity(
         Spearman correlations in [-1, 1], higher is better; 1 for a linear model and its exact attribution. NaN for a
         constant map, for sets of equal relevance, and where the score does not change (xplique counts these as 0).
     """
-    metric = MuFidelity(grid, removed_share, cells, resize, n_samples, noise_scale, baseline, score, seed)
+    metric = MuFidelity(grid, removed_share, cells, cell_resize, n_samples, noise_scale, baseline, score, seed)
     check_given(removed, images, "removed")
     check_given(noise, images, "noise")
     pictures = plain_baseline(baseline)(images)
@@ -118,13 +118,13 @@ def _removal(kept: Tensor, baseline: Tensor, masks: Tensor) -> Changes:
 class MuFidelity(ByFunction):
     """Settings of µ-fidelity: xplique's, unless told otherwise; see `mu_fidelity`.
 
-    pnpxai's are ``cells="fixed", resize="nearest", noise_scale=0.2``.
+    pnpxai's are ``cells="fixed", cell_resize="nearest", noise_scale=0.2``.
     """
 
     grid: int = 9
     removed_share: float = 0.2
     cells: str = "each"
-    resize: str = "nearest-exact"
+    cell_resize: str = "nearest-exact"
     n_samples: int = 200
     noise_scale: float = 0.0
     baseline: str | Baseline = "zero"
@@ -139,7 +139,10 @@ class MuFidelity(ByFunction):
                 "µ-fidelity needs a grid of at least 1, n_samples of at least 2, removed_share between 0 and 1 and "
                 f"noise_scale from 0 on, got {self.grid}, {self.n_samples}, {self.removed_share}, {self.noise_scale}"
             )
-        for kind, name, available in (("rule for cells", self.cells, CELLS), ("resize", self.resize, RESIZE)):
+        for kind, name, available in (
+            ("rule for cells", self.cells, CELLS),
+            ("resize of the cells", self.cell_resize, RESIZE),
+        ):
             if name not in available:
                 raise unknown(kind, name, available)
         pick("score", self.score, SCORES)
@@ -155,4 +158,4 @@ class MuFidelity(ByFunction):
             drawn = (torch.rand(n, n_cells, generator=generator) <= self.removed_share for n in pieces(self.n_samples))
         size = (image.shape[1], image.shape[2])
         for piece in drawn:
-            yield cell_masks(piece.view(-1, self.grid, self.grid), size, resize=self.resize)
+            yield cell_masks(piece.view(-1, self.grid, self.grid), size, resize=self.cell_resize)

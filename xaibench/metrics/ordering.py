@@ -95,6 +95,20 @@ def tied_fraction(attributions: Float[Tensor, "B H W"]) -> Float[Tensor, " B"]:
     return share.masked_fill(~values.isfinite().all(dim=1), torch.nan)
 
 
+def positive_fraction(attributions: Float[Tensor, "B H W"]) -> Float[Tensor, " B"]:
+    """Share of pixels with a value above zero: what is left of the map when it is rectified; the rest is one tie.
+
+    Returns
+    -------
+    Tensor of float32, shape (B,)
+        In [0, 1]; 0 for a map without positive evidence, whose rectified map is zero everywhere, NaN for a map with NaN
+        or infinity.
+    """
+    flat = attributions.flatten(1)
+    share = (flat > 0).double().mean(dim=1).float()
+    return share.masked_fill(~flat.isfinite().all(dim=1), torch.nan)
+
+
 @dataclass(frozen=True)
 class Order:
     """A complete rule from map to ranks.

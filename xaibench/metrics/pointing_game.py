@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Num
 from torch import Tensor
 
+from xaibench.metrics.agreement import check_masks
 from xaibench.metrics.undefined import blank, why_undefined
 
 
@@ -57,6 +58,7 @@ def pointing_hits(
         1 or 0, higher is better; NaN for a constant map, a map with NaN or infinity, and an empty mask. The accuracy
         of the papers is the mean, taken class by class.
     """
+    check_masks(attributions, masks)
     hits = points_hit(peaks(attributions), masks, tolerance_px=tolerance_px).float()
     return blank(hits, why_undefined(attributions, masks, varying=True))
 

@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from xaibench.explainers.explainer import Explainer
+from xaibench.metrics.agreement import check_maps
 from xaibench.metrics.map_scores import MapScores
 from xaibench.metrics.nearby import (
     Explain,
@@ -130,6 +131,7 @@ class _RelativeStability:
         batch_size: int = 32,
     ) -> dict[str, MapScores]:
         """Score an explainer by its layer; its layers share `n_draws` explanations and as many plain passes an image."""
+        check_maps(images, attributions)
         found = relative_stabilities(
             model, partial(explainer, model), images, targets, attributions,
             against=self.against, radius=self.radius, n_draws=self.n_draws, distribution=self.distribution,

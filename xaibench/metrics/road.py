@@ -7,16 +7,17 @@ that the order of methods depends less on it. No network is trained anew.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal, get_args
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from xaibench.metrics.baselines import Baseline, Imputer, named_baseline
 from xaibench.metrics.curve import Curve
 from xaibench.metrics.curve_scores import CurveScores
-from xaibench.metrics.map_scores import MapScores
+from xaibench.metrics.map_scores import MapScores, Removal
 from xaibench.metrics.ordering import Order
 from xaibench.metrics.undefined import first_reasons
 from xaibench.names import unknown
@@ -111,6 +112,21 @@ class ROADSettings:
             name, "insertion", named_baseline(self.baseline), steps, self.order, self.score, area="mean"
         )  # fmt: skip
 
+    def morf_removal(self, drawn: CurveScores, name: str = "") -> Removal:
+        """Hold what MoRF's curve removed against the fractions."""
+        return Removal(name, torch.tensor(self.fractions, dtype=torch.float64), _of_defined(drawn.fractions, drawn))
+
+    def lerf_removal(self, drawn: CurveScores, name: str = "") -> Removal:
+        """Hold what LeRF's curve removed against the fractions; its own x is what was kept."""
+        asked = torch.tensor(self.fractions, dtype=torch.float64)
+        asked = asked.flip(0) if self.lerf_counts == "removed" else 1 - asked
+        return Removal(name, asked, _of_defined(1 - drawn.fractions, drawn))
+
+
+def _of_defined(shares: Float[Tensor, " T"], drawn: CurveScores) -> Float[Tensor, "B M T"]:
+    """Repeat the shares for every map that has a curve."""
+    return shares.expand(drawn.scores.shape).masked_fill(drawn.areas.isnan()[:, :, None], torch.nan)
+
 
 @dataclass(frozen=True)
 class ROADMoRF(ROADSettings):
@@ -124,7 +140,7 @@ class ROADMoRF(ROADSettings):
 
     def value(self, drawn: Sequence[CurveScores]) -> MapScores:
         """Return the mean of the curve, with x the share removed."""
-        return drawn[0].map_scores()
+        return replace(drawn[0].map_scores(), removals=(self.morf_removal(drawn[0]),))
 
 
 @dataclass(frozen=True)
@@ -139,7 +155,7 @@ class ROADLeRF(ROADSettings):
 
     def value(self, drawn: Sequence[CurveScores]) -> MapScores:
         """Return the mean of the curve, with x the share of most relevant pixels that are *left*."""
-        return drawn[0].map_scores()
+        return replace(drawn[0].map_scores(), removals=(self.lerf_removal(drawn[0]),))
 
 
 @dataclass(frozen=True)
@@ -166,4 +182,5 @@ class ROAD(ROADSettings):
             reasons=first_reasons(morf.reasons, lerf.reasons),
             curve_x=morf.fractions.expand(half.shape),
             curve_y=half,
+            removals=(self.morf_removal(morf, "morf"), self.lerf_removal(lerf, "lerf")),
         )

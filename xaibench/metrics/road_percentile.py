@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from xaibench.metrics.imputation import NoisyLinear
-from xaibench.metrics.map_scores import MapScores
+from xaibench.metrics.map_scores import MapScores, Removal
 from xaibench.metrics.masks import unit_range
 from xaibench.metrics.perturbation import check_inputs
 from xaibench.metrics.scores import SCORES
@@ -178,4 +178,6 @@ class ROADPercentile:
         )  # fmt: skip
         half = (found.lerf - found.morf) / 2
         passes = (~found.morf_removed[:, :, 0].isnan()).double() * (2 * len(self.percentiles))
-        return MapScores(half.mean(dim=2), passes, found.reasons, found.morf_removed, half)
+        asked = 1 - torch.tensor(self.percentiles, dtype=torch.float64) / 100
+        removals = Removal("morf", asked, found.morf_removed), Removal("lerf", asked, found.lerf_removed)
+        return MapScores(half.mean(dim=2), passes, found.reasons, found.morf_removed, half, removals=removals)

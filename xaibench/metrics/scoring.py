@@ -196,8 +196,11 @@ def dtype_of(model: object) -> torch.dtype | None:
 
 
 def network_of(model: object) -> Callable[[Tensor], Tensor]:
-    """Return what maps images to logits: the model itself, or its ``network``."""
-    network = getattr(model, "network", model)
+    """Return what maps images to logits: a module or function itself, of another object its ``network``.
+
+    A module is taken whole: one that wraps another as ``self.network`` does so to change what that puts out.
+    """
+    network = model if isinstance(model, nn.Module) else getattr(model, "network", model)
     if not callable(network):
         raise TypeError(f"model must be callable on images, or have such a `network`; got {type(model).__name__}")
     return network

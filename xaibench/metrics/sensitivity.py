@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from xaibench.explainers.explainer import Explainer
+from xaibench.metrics.agreement import check_maps
 from xaibench.metrics.map_scores import MapScores
 from xaibench.metrics.nearby import (
     ZERO,
@@ -105,6 +106,7 @@ class _Sensitivity(ABC):
         batch_size: int = 32,
     ) -> dict[str, MapScores]:
         """Score an explainer by its layer; its layers share `n_draws` explanations an image."""
+        check_maps(images, attributions)
         changes = relative_changes(
             partial(explainer, model), images, targets, attributions,
             radius=self.radius, n_draws=self.n_draws, distribution=self.distribution, seed=self.seed,

@@ -8,6 +8,7 @@ NOT_FINITE = "map holds NaN or infinity"
 CONSTANT = "constant map"
 NO_POSITIVE_EVIDENCE = "map without positive evidence"
 NO_OBJECT = "no object pixel in the mask"
+ONE_POINT = "curve of one point has no area by its rule"
 MODEL_NOT_FINITE = "model output holds NaN or infinity"
 
 

@@ -40,6 +40,9 @@ RESIZE_WORDS = {
     "bilinear": "bilinear, pixel centres aligned",
     "nearest": "nearest cell",
     "bicubic": "bicubic, which overshoots",
+    "bilinear, rectified before": "bilinear, pixel centres aligned; negative values cut off before",
+    "nearest, rectified before": "nearest cell; negative values cut off before",
+    "bicubic, rectified before": "bicubic, which overshoots; negative values cut off before",
 }
 _NORMALIZED = "in the model's normalized space"
 BASELINE_WORDS = {

@@ -137,7 +137,7 @@ def analyse(
 
 def has_own_table(records: pd.DataFrame) -> pd.Series:
     """Whether each record is told of elsewhere than among the scores: sanity checks, timing, the images themselves."""
-    return of_family(records, *NO_SCORES) | records["metric"].isin(["image", *BESIDE])
+    return of_family(records, *NO_SCORES) | records["metric"].isin(["image", "removal_error", *BESIDE])
 
 
 def summary(analysis: Sequence[MetricScores]) -> pd.DataFrame:

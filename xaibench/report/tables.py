@@ -8,7 +8,9 @@ from typing import Any
 
 import pandas as pd
 
+from xaibench.report.adcc_table import adcc_table
 from xaibench.report.convergence import MetricConvergence, converged, convergence_table
+from xaibench.report.cost.conditions import timing_conditions
 from xaibench.report.cost.grid import timing_grid, without_grid
 from xaibench.report.cost.limits import memory, path_checks, roofline
 from xaibench.report.cost.precision import precision_maps, precision_scores
@@ -19,6 +21,7 @@ from xaibench.report.evaluator.sensitivity import Sensitivity, evaluator_sensiti
 from xaibench.report.evaluator.words import sensitivity_tables
 from xaibench.report.labels import Arm
 from xaibench.report.latex import comparison_latex, score_latex, verdict_latex
+from xaibench.report.map_counts import map_counts, removed_shares
 from xaibench.report.sanity.findings import Findings, find
 from xaibench.report.sanity.rule import SanityRule
 from xaibench.report.sanity.table import sanity
@@ -69,6 +72,7 @@ class Tables:
     sensitivity: list[Sensitivity] = field(default_factory=list, repr=False)
     grid: dict[str, pd.DataFrame] = field(default_factory=dict, repr=False)
     limits: dict[str, pd.DataFrame] = field(default_factory=dict, repr=False)
+    maps: dict[str, pd.DataFrame] = field(default_factory=dict, repr=False)
     trust: Trust = field(default_factory=Trust, repr=False)
     confidence: float = 0.95
     stopping: Stopping | None = field(default=None, repr=False)
@@ -109,7 +113,7 @@ class Tables:
         own |= {} if self.stopping is None else {"stopping": stopping_table(self.stopping)}
         own |= {"cost_quality": cost_quality_table(self.cost_quality)} if self.cost_quality else {}
         own |= {"convergence": convergence_table(self.convergence)} if self.convergence else {}
-        own |= self.limits
+        own |= self.limits | self.maps
         return own | self.grid | self.findings.tables | sensitivity_tables(self.sensitivity) | self.trust.tables()
 
 
@@ -164,7 +168,8 @@ def make_tables(
         findings=find(records, rule=rule, **options),
         sensitivity=evaluator_sensitivity(scores, confidence=confidence, n_resamples=n_resamples, seed=seed),
         grid=_grid(records),
-        limits=_limits(without_grid(records), layers),
+        limits=_limits(without_grid(records), layers) | _conditions(records),
+        maps=_maps(records, layers),
         confidence=confidence,
         stopping=stopping,
     )
@@ -177,6 +182,19 @@ def _limits(records: pd.DataFrame, layers: Sequence[str] | None) -> dict[str, pd
     made = {"path_checks": path_checks, "memory": memory, "roofline": roofline}
     tables = {name: make(records, layers=layers) for name, make in made.items()}
     return {name: table for name, table in tables.items() if len(table)}
+
+
+def _maps(records: pd.DataFrame, layers: Sequence[str] | None) -> dict[str, pd.DataFrame]:
+    """Degenerate maps, what was removed where shares were asked for, and ADCC of means; none where there is nothing to tell."""
+    made = {"map_counts": map_counts, "removed_shares": removed_shares, "adcc_of_means": adcc_table}
+    tables = {name: make(records, layers=layers) for name, make in made.items()}
+    return {name: table for name, table in tables.items() if len(table)}
+
+
+def _conditions(records: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Under which conditions times were taken; none where nothing was timed."""
+    table = timing_conditions(records)
+    return {"timing_conditions": table} if len(table) else {}
 
 
 def _grid(records: pd.DataFrame) -> dict[str, pd.DataFrame]:

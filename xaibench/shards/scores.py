@@ -14,7 +14,7 @@ from xaibench.metrics.information_curves import information_curves
 from xaibench.metrics.map_scores import ExplainerMetric, MapMetric, MapScores, ModelMetric
 from xaibench.metrics.masking import masked_scores
 from xaibench.metrics.memory_limits import fixed_batch_size
-from xaibench.metrics.ordering import Order, tied_fraction
+from xaibench.metrics.ordering import Order, positive_fraction, tied_fraction
 from xaibench.metrics.perturbation import perturbation_curves
 from xaibench.metrics.undefined import why_undefined
 from xaibench.records.record import Record, settings_json
@@ -76,14 +76,15 @@ def _each(batch: Batch, explained: Explained) -> Iterator[tuple[int, int, Arm]]:
 
 
 def _ties(bench: Workbench, batch: Batch, explained: Explained) -> Iterator[Record]:
-    """Tell the tied share of each map; these rows carry what making the map cost."""
+    """Tell the tied and the positive share of each map; the first rows carry what making the map cost."""
     flat = explained.attributions.flatten(0, 1)
     shape = explained.attributions.shape[:2]
-    values = tied_fraction(flat).view(shape).tolist()
+    tied, positive = (share(flat).view(shape).tolist() for share in (tied_fraction, positive_fraction))
     reasons = np.array(why_undefined(flat), dtype=object).reshape(shape)
     for b, m, arm in _each(batch, explained):
         cost = {"forward_passes": explained.forward_passes[arm], "seconds": explained.seconds[arm]}
-        yield map_record(batch, b, arm, "tied_fraction", values[b][m], reasons[b, m], **cost)
+        yield map_record(batch, b, arm, "tied_fraction", tied[b][m], reasons[b, m], **cost)
+        yield map_record(batch, b, arm, "positive_fraction", positive[b][m], reasons[b, m])
 
 
 def _curves(bench: Workbench, batch: Batch, explained: Explained) -> Iterator[Record]:
@@ -107,6 +108,7 @@ def _curves(bench: Workbench, batch: Batch, explained: Explained) -> Iterator[Re
         for b, m, arm in _each(batch, explained):
             seconds = float(scores.forward_passes[b, m]) * per_pass
             yield _record(bench, batch, b, arm, key, scores, m=m, seconds=seconds)
+            yield from _removals(batch, b, arm, key, scores, m=m)
         if scores.errors is not None:
             whole = sum(len(curve.counts(batch.images[0, 0].numel())) for curve in wanted[key])
             yield from _precision(batch, explained, key, scores, whole=whole)
@@ -120,6 +122,15 @@ def _precision(batch: Batch, explained: Explained, key: str, scores: MapScores, 
         saved = float("nan") if reason else whole - float(scores.forward_passes[b, m])
         yield map_record(batch, b, arm, "area_error", float(scores.errors[b, m]), reason, variant=key)
         yield map_record(batch, b, arm, "forward_passes_saved", saved, reason, variant=key)
+
+
+def _removals(batch: Batch, b: int, arm: Arm, key: str, scores: MapScores, *, m: int) -> Iterator[Record]:
+    """Tell what a metric that is given shares to remove did remove: asked for as x, removed as y."""
+    for one in scores.removals:
+        reason, variant = scores.reasons[b][m], f"{key}/{one.name}" if one.name else key
+        curve = {"curve_x": tuple(one.asked.tolist()), "curve_y": tuple(one.removed[b, m].tolist())}
+        value = float("nan") if reason else float(one.errors[b, m])
+        yield map_record(batch, b, arm, "removal_error", value, reason, variant=variant, **({} if reason else curve))
 
 
 def _curve_of(scores: MapScores, b: int, m: int) -> dict[str, tuple[float, ...]]:
@@ -216,6 +227,7 @@ def _explainer_metrics(bench: Workbench, batch: Batch, explained: Explained) -> 
             for layer, scores in found.items():
                 for b in range(len(batch.names)):
                     yield _record(bench, batch, b, (name, layer), key, scores, m=0, seconds=share)
+                    yield from _removals(batch, b, (name, layer), key, scores, m=0)
 
 
 def _timed(
@@ -232,6 +244,7 @@ def _timed(
     share = (time.perf_counter() - start) / scores.values.numel() / among
     for b, m, arm in _each(batch, explained):
         yield _record(bench, batch, b, arm, key, scores, m=m, seconds=share)
+        yield from _removals(batch, b, arm, key, scores, m=m)
 
 
 def _record(

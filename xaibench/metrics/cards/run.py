@@ -62,7 +62,36 @@ RUN = (
         range="[0, 1]",
         higher_is_better=None,
         cost="none",
-        traps="Counted on the map as it is ranked: rectifying it makes one large tie.",
+        traps="Counted on the map as the explainer gives it, signed as a rule; for a metric that rectifies, all that is not "
+        "positive is one more tie.",
+        source="defined here",
+    ),
+    Card(
+        name="positive_fraction",
+        family="run",
+        title="Positive fraction",
+        measures="Share of pixels with a value above zero: what rectifying leaves of the map. 0 means that the rectified map is "
+        "zero everywhere.",
+        unit="",
+        range="[0, 1]",
+        higher_is_better=None,
+        cost="none",
+        traps="Counted on the map as the explainer gives it, at the image's resolution. What is not above zero is one large tie as "
+        "soon as the map is rectified, and a metric that rectifies has no value on a map with nothing above zero.",
+        source="defined here",
+    ),
+    Card(
+        name="removal_error",
+        family="run",
+        title="Removed beyond what was asked",
+        measures="Share of pixels that ROAD or ARCC removed less the share it was asked to remove, at the point where the two "
+        "differ most.",
+        unit="",
+        range="[-1, 1]; 0 where exactly the share asked for was removed",
+        higher_is_better=None,
+        cost="none",
+        traps="Whole pixels alone make it some 1 / (number of pixels). With thresholds at percentiles, ties make it large: the "
+        "metric's value then is that of another experiment than the one that was asked for.",
         source="defined here",
     ),
     Card(

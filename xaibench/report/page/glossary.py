@@ -42,6 +42,21 @@ GLOSSARY = (
         "",
     ),
     Term(
+        ("not_finite", "nothing_positive", "all_tied", "tied_share", "positive_share"),
+        "Degenerate maps",
+        "Not finite: the map holds NaN or infinity, and no metric has a value on it. Nothing positive: the map is zero everywhere "
+        "once it is rectified. All tied: no value of the map occurs only once. The tied share is what the rule for equal pixels "
+        "decides; of a map that is rectified, all that is not positive is tied.",
+        "",
+    ),
+    Term(
+        ("asked", "removed", "least_removed", "most_removed"),
+        "Removed share",
+        "Share of the image's pixels that a metric was asked to remove, and that it removed. They differ by less than a pixel where "
+        "pixels are counted, and widely where a threshold meets ties.",
+        "",
+    ),
+    Term(
         ("in_best_set", "p_against_best"),
         "Best set",
         "The arm with the best mean, and every arm that the paired test does not show to be worse. The p is that of the test "

@@ -181,6 +181,10 @@ def _table_views(tables: Tables) -> list[TableView]:
         "corruption_means": "Mean scores as more of a map's cells change places",
         "estimates": "Mean, median and rank of each arm with their intervals: over images, over images in classes, over "
         "seeds and images. Ranks hold together for all arms of a metric",
+        "adcc_of_means": "ADCC of the mean drop, coherency and complexity, beside the mean of the images' ADCC",
+        "map_counts": "What the maps are like: ties, maps that are zero once rectified, NaN",
+        "removed_shares": "Share of pixels asked for and really removed by ROAD and its kin, where the two differ most: mean, "
+        "least and most over maps",
         "agreement": "Do images order the arms alike? Kendall's W and Friedman's test",
         "reliability": "How far do images agree on the arms? Krippendorff's alpha, Kendall's W with intervals, and split-half "
         "agreement (the middle 95 % of the splits)",
@@ -194,6 +198,7 @@ def _table_views(tables: Tables) -> list[TableView]:
         "coverage": "Share of the network's numbers that the randomization reaches",
         "cost_quality": "What each arm scores and costs, and which ones no other beats in both",
         "timing": "Time and memory of each phase",
+        "timing_conditions": "Under which conditions times were taken: the clock and its own overhead, threads, flags, the machine's state",
         "path_checks": "Do the phases add up, and what do the hooks cost? Medians of paired repetitions, 95 % intervals",
         "memory": "Memory of each phase: measured, and predicted from shapes",
         "roofline": "How near each phase comes to the machine's limits",
