@@ -17,7 +17,7 @@ COLUMNS = ["benchmark", "contender", "milliseconds", "ratio", "to"]
 
 
 def benchmark_table(stored: Mapping[str, Any]) -> pd.DataFrame:
-    """One row per contender of each benchmark that has several; a ratio is its time over that of `to`.
+    """One row per contender of each benchmark that has several; a ratio is its time over that of `to`, round by round.
 
     Two more rows say where ours stands: to the floor, the least work that the job needs, and to the fastest peer.
 
@@ -43,30 +43,36 @@ def where_measured(stored: Mapping[str, Any]) -> str:
     return ", ".join([*parts, f"torch {machine.get('torch', '?')}", f"Python {machine.get('python_version', '?')}"])
 
 
-def _milliseconds(known: Mapping[str, Any]) -> dict[str, float]:
+def _milliseconds(known: Mapping[str, Any]) -> dict[str, list[float]]:
+    """Each contender's milliseconds, round by round."""
     if "milliseconds" in known:
-        return {name: _middle(value) for name, value in known["milliseconds"].items()}
+        return {name: _rounds(value) for name, value in known["milliseconds"].items()}
     if "seconds" in known:
-        return {name: 1e3 * _middle(value) for name, value in known["seconds"].items()}
+        return {name: [1e3 * seconds for seconds in _rounds(value)] for name, value in known["seconds"].items()}
     named = {"computed": "computed_s", "reused": "reused_s"}
-    return {name: 1e3 * _middle(known[key]) for name, key in named.items() if key in known}
+    return {name: [1e3 * known[key]] for name, key in named.items() if key in known}
 
 
-def _middle(value: float | list[float]) -> float:
-    return median(value) if isinstance(value, list) else value
+def _rounds(value: float | list[float]) -> list[float]:
+    return value if isinstance(value, list) else [value]
 
 
-def _compared(times: Mapping[str, float]) -> Iterator[list[object]]:
+def _ratio(some: list[float], others: list[float]) -> float:
+    """Median over rounds of the ratio within a round: a machine that changes its pace between rounds changes no ratio."""
+    return median(one / other for one, other in zip(some, others, strict=True))
+
+
+def _compared(times: Mapping[str, list[float]]) -> Iterator[list[object]]:
     ours = next((name for name in ("ours", "maps", "folded", "reused") if name in times), next(iter(times)))
     for name, milliseconds in times.items():
-        yield [name, milliseconds, milliseconds / times[ours], ours]
+        yield [name, median(milliseconds), _ratio(milliseconds, times[ours]), ours]
     floor = next((name for name in ("floor", "bare") if name in times), None)
     if floor is not None:
-        yield [ours, times[ours], times[ours] / times[floor], floor]
+        yield [ours, median(times[ours]), _ratio(times[ours], times[floor]), floor]
     peers = [name for name in PEERS if name in times]
     if peers:
-        best = min(peers, key=lambda name: times[name])
-        yield [ours, times[ours], times[ours] / times[best], f"best peer, {best}"]
+        best = min(peers, key=lambda name: median(times[name]))
+        yield [ours, median(times[ours]), _ratio(times[ours], times[best]), f"best peer, {best}"]
 
 
 def main(file: str) -> None:
